@@ -1,0 +1,147 @@
+"""What commands share: options, progress bars on stderr, JSON and tables on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "cache_options",
+    "default_cache_folder",
+    "json_option",
+    "note",
+    "predictions_option",
+    "print_json",
+    "print_table",
+    "progress_bar",
+    "results_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+results_option = click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboards/results"),
+    envvar="BENCH_RESULTS",
+    show_default=True,
+    show_envvar=True,
+    help="Folder of the results.",
+)
+predictions_option = click.option(
+    "--predictions",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Folder of the predictions.  [default: 'predictions' beside the results]",
+)
+
+
+def default_cache_folder() -> Path:
+    """`BENCH_CACHE_DIR`, or the platform's folder for caches."""
+    import platformdirs
+
+    return Path(os.environ.get("BENCH_CACHE_DIR") or platformdirs.user_cache_path("ilsvrc-bench"))
+
+
+def cache_options(command: F) -> F:
+    """The options `--cache-dir` and `--no-cache`."""
+    command = click.option(
+        "--cache-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="BENCH_CACHE_DIR",
+        show_envvar=True,
+        help="Folder of caches: digests of datasets, downloaded weights.  [default: the user's cache folder]",
+    )(command)
+    return click.option("--no-cache", is_flag=True, help="Neither read nor write caches.")(command)
+
+
+def print_json(value: object) -> None:
+    """Prints a value as JSON on stdout."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def note(message: str) -> None:
+    """Prints a sentence on stderr: what is going on, as opposed to results."""
+    click.echo(message, err=True)
+
+
+def print_table(
+    title: str | None, headers: list[str], rows: list[list[str]], *, right: frozenset[int] = frozenset()
+) -> None:
+    """Prints a table on stdout: boxed on a terminal, tab-separated in a pipe.
+
+    Args:
+        title: What stands above it on a terminal.
+        headers: A name a column.
+        rows: The cells, as text.
+        right: The indices of the columns that are numbers.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        for row in [headers, *rows]:
+            click.echo("\t".join(row))
+        return
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+@contextmanager
+def progress_bar(label: str, total: int, unit: str = "img") -> Iterator[Callable[[int], None]]:
+    """A progress bar with rate and time left, on stderr, only where that is a terminal.
+
+    Args:
+        label: What is being done.
+        total: How many units there are.
+        unit: What is counted.
+
+    Yields:
+        A function that takes how many more units are done.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
+
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(_plain(label), total=total)
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+
+        yield advance
+
+
+def _plain(label: str) -> str:
+    """The label without rich's markup: names come from submitters."""
+    from rich.markup import escape
+
+    return escape(label)

@@ -1,0 +1,91 @@
+"""The `bench` command: its groups and commands load when they are called, so that `bench --help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import BenchError
+
+__all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
+
+COMMANDS = {
+    "check": ("bench.cli.check:check", "Check submissions, results, boards and protocols."),
+    "compare": ("bench.cli.compare:compare", "Say whether two runs differ (exact paired test)."),
+    "data": ("bench.cli.data:data", "Verify a dataset, or draw a synthetic one."),
+    "demo": ("bench.cli.demo:demo", "Run the whole pipeline on a small drawn dataset."),
+    "env": ("bench.cli.env:env", "Show what a bug report needs, and what is missing here."),
+    "evaluate": ("bench.cli.evaluate:evaluate", "Evaluate submissions under a protocol."),
+    "import": ("bench.cli.importing:importing", "Take over numbers that others published."),
+    "list": ("bench.cli.listing:listing", "List protocols, metrics, columns, sources, boards, submissions, results."),
+    "new": ("bench.cli.new:new", "Make the folder of a new submission."),
+    "publish": ("bench.cli.publish:publish", "Write the leaderboard site."),
+    "retract": ("bench.cli.retract:retract", "Withdraw a result; it stays visible as retracted."),
+    "score": ("bench.cli.score:score", "Score a file of predictions; nothing is stored."),
+    "show": ("bench.cli.show:show", "Show one run, protocol, board or submission."),
+    "train": ("bench.cli.train:train", "Train a submission under a fixed recipe."),
+}
+"""From command name to where it is and its line in `bench --help`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and shows every BenchError as one clear message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command, importing its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Writes the list of commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; failures that the user can repair become a message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            raise _ShownError(error) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted; results are whole, the same command goes on from here.", err=True)
+            raise click.exceptions.Exit(130) from None
+
+
+class _ShownError(click.ClickException):
+    def __init__(self, error: BenchError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="bench")
+def cli() -> None:
+    """Evaluate ImageNet models under fixed protocols and publish leaderboards.
+
+    \b
+    Examples:
+      bench demo
+      bench evaluate timm:resnet50.a1_in1k --protocol imagenet-val-open --data /data/imagenet
+      bench publish
+
+    Exit codes: 0 done, 1 failed or a check found a fault, 2 wrong usage, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if sys.platform == "win32":
+        sys.exit("bench runs on Linux and macOS; on Windows use WSL.")
+    cli()

@@ -1,0 +1,1 @@
+"""Numbers that others published, taken over as results with status `imported`."""

@@ -1,0 +1,1 @@
+"""Results to a data frame to boards, pages, CSV and JSON; no torch."""

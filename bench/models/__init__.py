@@ -1,0 +1,1 @@
+"""From a submission's manifest to a callable model."""

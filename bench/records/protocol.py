@@ -1,0 +1,207 @@
+"""A protocol: every choice that can move a number, as data, with a digest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bench.files import digest_of
+from bench.records.base import FileRecord, Record
+from bench.records.names import FreeText, Identifier, LongText, WebLink
+
+__all__ = [
+    "Augmentation",
+    "CropMode",
+    "DatasetSpec",
+    "Geometry",
+    "Interpolation",
+    "MetricsSpec",
+    "Precision",
+    "PrecisionSpec",
+    "Protocol",
+    "Recipe",
+    "Reference",
+    "Views",
+]
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
+CropMode = Literal["center", "squash", "border"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class DatasetSpec(Record):
+    """Which images, and which labels count."""
+
+    name: Identifier
+    """The class table that the images belong to: `imagenet-1k`, or `shapesN` for a synthetic set of N classes."""
+    split: Literal["train", "val", "test"]
+    """Which part of the dataset."""
+    num_samples: Annotated[int, Field(gt=0)]
+    """How many images the complete split has; another number is an error unless a partial run was asked for."""
+    labels: Literal["original"] = "original"
+    """Which ground truth counts."""
+
+
+class Geometry(Record):
+    """How a decoded image becomes the pixels that a model sees; `bench/data/transforms.py` has the exact steps."""
+
+    resize: Annotated[int, Field(gt=0)]
+    """Shorter side after resizing (crop mode `center`), both sides (`squash`), or the longer side (`border`)."""
+    crop: Annotated[int, Field(gt=0)]
+    """Side of the square centre crop, in pixels."""
+    crop_mode: CropMode = "center"
+    """`center` keeps the aspect ratio, `squash` does not, `border` fits the whole image and pads."""
+    interpolation: Interpolation = "bilinear"
+    """The filter of the resize."""
+    antialias: Literal[True] = True
+    """Pillow's resize always widens its filter when it shrinks; there is no other way here."""
+    decoder: Literal["pillow"] = "pillow"
+    """Decoders differ by a level or two, so the decoder is part of the protocol."""
+    fill: tuple[int, int, int] | None = None
+    """The RGB colour of the padding of crop mode `border`, 0 to 255; None for black."""
+
+
+class PrecisionSpec(Record):
+    """In which arithmetic the model may run."""
+
+    allowed: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("fp32", "tf32", "bf16", "fp16")
+    """The precisions that an entry may choose from."""
+    default: Precision = "fp32"
+    """The precision when nothing is said."""
+
+    @model_validator(mode="after")
+    def _default_is_allowed(self) -> Self:
+        if self.default not in self.allowed:
+            raise ValueError(f"default {self.default!r} is not among the allowed {list(self.allowed)}")
+        return self
+
+
+class Views(Record):
+    """How many crops of one image the model sees."""
+
+    kind: Literal["single", "ten-crop"] = "single"
+    """`single`, or `ten-crop`: corners and centre of the central square, and their mirrors (AlexNet, 2012)."""
+    average: Literal["softmax"] = "softmax"
+    """What is averaged over the views."""
+
+
+class MetricsSpec(Record):
+    """Which metrics are measured, and which one decides the rank."""
+
+    rank_by: Identifier
+    """The metric that orders a board."""
+    report: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    """All metrics that a result holds."""
+
+    @model_validator(mode="after")
+    def _rank_is_reported(self) -> Self:
+        if self.rank_by not in self.report:
+            raise ValueError(f"rank_by {self.rank_by!r} is not among the reported {list(self.report)}")
+        return self
+
+
+class Reference(Record):
+    """A known model and its known value under this protocol: the golden check."""
+
+    submission: str
+    """The submission, in its short form or as a path in the repository."""
+    top1: Fraction
+    """Its known top-1 accuracy."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)]
+    """The largest difference that decoders and kernels explain."""
+
+
+class Augmentation(Record):
+    """What is drawn at random for each training image."""
+
+    crop_scale: tuple[Fraction, Fraction] = (0.08, 1.0)
+    """The range of the random crop's area, as a fraction of the image."""
+    crop_ratio: tuple[float, float] = (0.75, 1.3333333333333333)
+    """The range of the random crop's aspect ratio."""
+    horizontal_flip: Fraction = 0.5
+    """The probability of a mirror image."""
+
+
+class Recipe(Record):
+    """How a network is trained; every number that matters stands here and nowhere else."""
+
+    epochs: Annotated[int, Field(gt=0)]
+    """Passes over the training images."""
+    batch_size: Annotated[int, Field(gt=0)]
+    """Images a step, over all devices together."""
+    optimizer: Literal["sgd", "adamw"]
+    """The optimizer."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """The peak learning rate."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of SGD, beta1 of AdamW."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """Weight decay, on weights of two or more dimensions only."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """How the learning rate falls, a step at a time."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    """Epochs of linear warm-up from zero."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Weight of the uniform distribution in the training target."""
+    augmentation: Augmentation
+    """What is drawn at random for each image."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of weights, order and augmentation."""
+
+
+class Protocol(FileRecord):
+    """A fixed way to measure a submission."""
+
+    id: Identifier
+    """The protocol's name; the file has the same name."""
+    version: Annotated[int, Field(gt=0)] = 1
+    """Raised by every change that can move a number; a published version is never edited."""
+    kind: Literal["evaluate", "train", "throughput", "reported"]
+    """What is done: `reported` means that numbers are taken over from elsewhere and nothing is run."""
+    title: FreeText
+    """What a person reads."""
+    description: LongText | None = None
+    """A paragraph for the board's page."""
+    division: Literal["closed", "open"] | None = None
+    """`closed`: the protocol fixes the input geometry; `open`: the submission brings its own."""
+    sources: tuple[WebLink, ...] = ()
+    """Papers and pages that it follows."""
+    dataset: DatasetSpec
+    """Which images."""
+    geometry: Geometry | None = None
+    """The input geometry of the closed division, and of training."""
+    normalise_order: Literal["unit"] = "unit"
+    """Divide by 255 in float32, then subtract the mean and divide by the standard deviation."""
+    precision: PrecisionSpec | None = None
+    """In which arithmetic the model may run; None where nothing is run."""
+    views: Views | None = None
+    """How many crops of one image the model sees; None where nothing is run."""
+    tie_rule: Literal["logit-descending-then-class-ascending"] = "logit-descending-then-class-ascending"
+    """How equal logits are ordered."""
+    metrics: MetricsSpec
+    """Which metrics are measured."""
+    recipe: Recipe | None = None
+    """How a network is trained (kind `train`)."""
+    evaluate_with: Identifier | None = None
+    """The protocol that measures what was trained (kind `train`)."""
+    reference: Reference | None = None
+    """A known model and its known value."""
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        if (self.division == "closed" or self.kind == "train") and self.geometry is None:
+            raise ValueError("the closed division and training need a [geometry]")
+        if self.division == "open" and self.geometry is not None:
+            raise ValueError("the open division takes the geometry from the submission; remove [geometry]")
+        if self.kind == "evaluate" and (self.division is None or self.precision is None or self.views is None):
+            raise ValueError("a protocol of kind 'evaluate' needs division, [precision] and [views]")
+        if (self.kind == "train") != (self.recipe is not None):
+            raise ValueError("a [recipe] belongs to kind 'train', and kind 'train' needs one")
+        return self
+
+    def digest(self) -> str:
+        """The sha256 of the canonical JSON of all that can move a number (titles and references cannot)."""
+        words = {"title", "description", "sources", "reference", "format_version"}
+        return digest_of({key: value for key, value in self.as_json().items() if key not in words})

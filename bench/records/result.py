@@ -1,0 +1,240 @@
+"""A result: one immutable record of one run; and what may be said about it later."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from bench.files import digest_of
+from bench.records.base import FileRecord, Record
+from bench.records.names import FreeText, Identifier, LongText, Sha256
+from bench.records.protocol import Geometry, Precision
+from bench.records.submission import Claims, Colour, TrainingOrigin
+
+__all__ = [
+    "Cost",
+    "DatasetRef",
+    "Estimate",
+    "Failure",
+    "PredictionsRef",
+    "ProtocolRef",
+    "Result",
+    "ResultInput",
+    "Retraction",
+    "RunId",
+    "Scalar",
+    "SubmissionRef",
+]
+
+RunId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{12}$")]
+Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+Scalar = str | int | float | bool | None
+
+
+class SubmissionRef(Record):
+    """Who was measured."""
+
+    team: Identifier
+    """The team's folder name."""
+    name: Identifier
+    """The submission's folder name."""
+    title: FreeText
+    """The name that a board shows."""
+    team_title: FreeText | None = None
+    """The team's name that a board shows."""
+    digest: Sha256 | None = None
+    """The digest of manifest, code and weights; null for imported numbers."""
+    source: str
+    """The model source."""
+    license: FreeText | None = None
+    """The licence of the weights."""
+    extra_training_data: FreeText = "none"
+    """`none`, or the name of the extra data."""
+    paper: str | None = None
+    """Link to the paper."""
+    code: str | None = None
+    """Link to the code."""
+    description: LongText | None = None
+    """What the team says about it."""
+    claims: Claims | None = None
+    """What its authors report."""
+    training: TrainingOrigin | None = None
+    """How `bench train` made the weights."""
+
+
+class ProtocolRef(Record):
+    """How it was measured."""
+
+    id: Identifier
+    """The protocol's id."""
+    version: int
+    """Its version."""
+    digest: Sha256 | None = None
+    """Its digest; null for imported numbers."""
+
+
+class DatasetRef(Record):
+    """On which images it was measured."""
+
+    name: Identifier
+    """The dataset's name."""
+    split: str
+    """The split."""
+    digest: Sha256 | None = None
+    """The digest of sample ids, labels and contents; null for imported numbers."""
+    num_samples: Annotated[int, Field(ge=0)]
+    """How many images were measured."""
+    complete: bool = True
+    """All images of the split were measured; partial results are never ranked."""
+
+
+class ResultInput(Record):
+    """What the model saw."""
+
+    geometry: Geometry
+    """The input geometry that was used."""
+    mean: Colour
+    """RGB mean of the normalisation."""
+    std: Colour
+    """RGB standard deviation of the normalisation."""
+
+
+class Estimate(Record):
+    """One measured metric."""
+
+    value: float
+    """The value; rates are fractions from 0 to 1."""
+    ci_low: float | None = None
+    """Lower end of the 95 % interval."""
+    ci_high: float | None = None
+    """Upper end of the 95 % interval."""
+    num_samples: Annotated[int, Field(gt=0)]
+    """How many images it is measured on."""
+    count: int | None = None
+    """For a proportion: how many images, a whole number."""
+    num_classes: int | None = None
+    """For a mean over classes: how many classes are present in the ground truth."""
+
+
+class Cost(Record):
+    """Something measured on a machine or counted in a model; the unit also ends the cost's name."""
+
+    value: float
+    """The value."""
+    ci_low: float | None = None
+    """Lower end of the 95 % interval."""
+    ci_high: float | None = None
+    """Upper end of the 95 % interval."""
+    unit: str
+    """The unit, such as `img/s`."""
+    device: str | None = None
+    """The device that it was measured on; null for what does not depend on one."""
+
+
+class PredictionsRef(Record):
+    """Where the answers to each image lie."""
+
+    sha256: Sha256
+    """The content address of the predictions."""
+    num_bytes: int
+    """The size of the Parquet file."""
+
+
+class Failure(Record):
+    """Why a run gave no numbers."""
+
+    outcome: str
+    """The kind of failure, such as `load_error` or `nonfinite`."""
+    message: str
+    """The sentence that the user saw."""
+    log: tuple[str, ...] = ()
+    """The last lines of the log or of the traceback."""
+
+
+class Result(FileRecord):
+    """One run of one submission under one protocol."""
+
+    run: RunId
+    """UTC time and 12 hex digits of the sha256 of the record without this field."""
+    created_at: Timestamp
+    """When the record was written, UTC."""
+    bench_version: str
+    """The version of bench that wrote it."""
+    status: Literal["verified", "self-reported", "imported", "failed"]
+    """Who stands for the numbers."""
+    submission: SubmissionRef
+    """Who was measured."""
+    protocol: ProtocolRef
+    """How it was measured."""
+    dataset: DatasetRef
+    """On which images."""
+    metrics: dict[Identifier, Estimate] = {}
+    """The metrics, by name."""
+    costs: dict[Identifier, Cost] = {}
+    """What it costs, by name; units end the names."""
+    predictions: PredictionsRef | None = None
+    """Where the answers lie."""
+    precision: Precision | None = None
+    """The arithmetic that the model ran in."""
+    device_type: Literal["cpu", "cuda", "mps"] | None = None
+    """The kind of device that it ran on."""
+    input: ResultInput | None = None
+    """What the model saw."""
+    isolation: Literal["none", "process", "sandbox"] | None = None
+    """How far the submission's code was kept from labels and results."""
+    environment: dict[str, Scalar] = {}
+    """The machine and the library versions; see `bench/measure/environment.py`."""
+    seeds: dict[str, int] = {}
+    """The seeds that were used."""
+    timing: dict[str, float] = {}
+    """Wall times of the run's parts, in seconds."""
+    failure: Failure | None = None
+    """Why there are no numbers (status `failed`)."""
+    origin: str | None = None
+    """Where imported numbers come from."""
+    notes: tuple[str, ...] = ()
+    """Sentences for a reader."""
+
+    @model_validator(mode="after")
+    def _status_fits(self) -> Self:
+        if (self.status == "failed") != (self.failure is not None):
+            raise ValueError("a failed result needs a failure, and only a failed one has it")
+        return self
+
+    @classmethod
+    def create(cls, *, now: datetime, **fields: Any) -> Self:
+        """A new record with its run id.
+
+        Args:
+            now: The time of the run, with a time zone.
+            fields: All fields but `run` and `created_at`.
+        """
+        moment = now.astimezone(UTC).replace(microsecond=0)
+        draft = cls(run="00000000T000000Z-000000000000", created_at=moment.strftime("%Y-%m-%dT%H:%M:%SZ"), **fields)
+        return draft.model_copy(update={"run": f"{moment:%Y%m%dT%H%M%SZ}-{draft.content_digest()[:12]}"})
+
+    def content_digest(self) -> str:
+        """The sha256 of the record without its run id."""
+        return digest_of({key: value for key, value in self.as_json().items() if key != "run"})
+
+    @property
+    def entry(self) -> str:
+        """`team/name`: what the runs of one submission share."""
+        return f"{self.submission.team}/{self.submission.name}"
+
+
+class Retraction(FileRecord):
+    """A result is withdrawn, or replaced by a better one; the result itself stays as it is."""
+
+    run: RunId
+    """The run that is withdrawn."""
+    reason: FreeText
+    """Why."""
+    by: FreeText
+    """Who says so."""
+    created_at: Timestamp
+    """When, UTC."""
+    superseded_by: RunId | None = None
+    """The run that takes its place."""

@@ -1,0 +1,1 @@
+"""Statistics: intervals, paired tests and ranks; numpy and scipy, no torch."""
