@@ -1,0 +1,42 @@
+"""How far the probabilities can be believed.
+
+Shape letters: N samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics.base import Answers, Weights
+
+__all__ = ["NUM_BINS", "brier", "ece", "nll"]
+
+NUM_BINS = 15
+"""Bins of equal width over [0, 1] (Guo et al. 2017, arXiv:1706.04599, section 5)."""
+
+
+def ece(answers: Answers, weights_N: Weights) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy over 15 equal-width bins.
+
+    sum over bins b of (n_b / n) |accuracy_b - confidence_b|, bins (0, 1/15], (1/15, 2/15], ..., confidence = the
+    probability of the first answer. Guo et al. 2017, arXiv:1706.04599, equation 3.
+    """
+    bins_N = np.clip(np.ceil(answers.confidence_N * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+    # n_b |acc_b - conf_b| is the absolute sum of (right - confidence) over the bin: one count, one division.
+    gaps = np.bincount(bins_N, weights_N * (answers.top1_N - answers.confidence_N), NUM_BINS)
+    return float(np.abs(gaps).sum() / weights_N.sum())
+
+
+def nll(answers: Answers, weights_N: Weights) -> float:
+    """Negative log-likelihood: the mean of -ln p(label), in nats."""
+    return float(-(weights_N @ answers.predictions.label_log_prob_N.astype(np.float64)) / weights_N.sum())
+
+
+def brier(answers: Answers, weights_N: Weights) -> float:
+    """Brier score: the mean squared distance of the probabilities from the one-hot label, 0 to 2.
+
+    mean of sum_c p_c^2 - 2 p_label + 1 (Brier 1950, Monthly Weather Review 78:1-3, the original, multi-class form).
+    """
+    predictions = answers.predictions
+    p_label_N = np.exp(predictions.label_log_prob_N.astype(np.float64))
+    return float(weights_N @ (predictions.sum_squared_probs_N - 2 * p_label_N + 1) / weights_N.sum())

@@ -1,0 +1,303 @@
+"""The store of results: found, added, retracted; never edited.
+
+Below the results folder, in git: `<protocol>/<team>/<name>/<run>.json`, and beside it `<run>.bits` (which images are
+right), `<run>.classes.json` (counts by class) and, once withdrawn, `<run>.retract.json`.
+Below the predictions folder, not in git: `<sha256>.parquet`, addressed by the content of their columns.
+A result file is written last, so a result that is there is complete. Two writers never touch one file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bench.errors import BenchError, StoreError, UsageError
+from bench.files import digest_of, sweep_leftovers, write_atomic
+from bench.records.breakdown import Breakdown
+from bench.records.correctness import Correctness
+from bench.records.predictions import Predictions
+from bench.records.result import PredictionsRef, Result, Retraction
+
+__all__ = ["EqualRun", "Scan", "Store", "Stored"]
+
+_SIDECARS = (".classes.json", ".retract.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualRun:
+    """What two runs must share to be the same measurement."""
+
+    team: str
+    name: str
+    protocol: str
+    submission_digest: str
+    protocol_digest: str
+    dataset_digest: str
+    precision: str
+    device_type: str
+
+    def matches(self, result: Result) -> bool:
+        """Whether a result is this measurement; a failed or imported one never is."""
+        return (
+            result.status in ("verified", "self-reported")
+            and result.submission.digest == self.submission_digest
+            and result.protocol.digest == self.protocol_digest
+            and result.dataset.digest == self.dataset_digest
+            and result.precision == self.precision
+            and result.device_type == self.device_type
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A result in the store, and what was said about it later."""
+
+    result: Result
+    path: Path
+    retraction: Retraction | None = None
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.result.run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """All that the store holds."""
+
+    stored: list[Stored]
+    """The valid results, sorted by protocol, team, name and run."""
+    broken: list[BenchError]
+    """What is wrong with the files that are not valid, each naming its file."""
+
+
+class Store:
+    """The results below one folder.
+
+    Args:
+        results: The results folder; made when the first result is added.
+        predictions: The predictions folder; the default is `predictions` beside the results.
+    """
+
+    def __init__(self, results: Path, predictions: Path | None = None) -> None:
+        self.results = results
+        self.predictions = predictions if predictions is not None else results.parent / "predictions"
+
+    def scan(self) -> Scan:
+        """Every result, and every file that should be one and is not.
+
+        Raises:
+            StoreError: The results folder does not exist.
+        """
+        if not self.results.is_dir():
+            raise StoreError("there is no such results folder; `bench evaluate` makes one", path=self.results)
+        stored, broken = [], []
+        for path in _result_files(self.results):
+            try:
+                stored.append(_read(path))
+            except BenchError as error:
+                broken.append(error)
+        return Scan(stored=stored, broken=broken)
+
+    def load(self) -> list[Result]:
+        """Every result.
+
+        Raises:
+            StoreError: The results folder does not exist.
+            RecordError: A file is broken; the first one is named.
+        """
+        scan = self.scan()
+        if scan.broken:
+            raise scan.broken[0]
+        return [stored.result for stored in scan.stored]
+
+    def get(self, run: str) -> Stored:
+        """The result whose run id is or begins with `run`, or that lies in the file `run`.
+
+        Raises:
+            UsageError: No result or several ones fit.
+        """
+        if run.endswith(".json") and Path(run).is_file():
+            return _read(Path(run))
+        matches = [path for path in _result_files(self.results) if path.name.startswith(run)] if run else []
+        if len(matches) != 1:
+            found = f"{len(matches)} runs begin so" if matches else "there is none"
+            raise UsageError(f"no single run {run!r} in {self.results}: {found}; `bench list results` shows them")
+        return _read(matches[0])
+
+    def find_equal(self, key: EqualRun) -> Stored | None:
+        """The newest run that is this very measurement and was not retracted, or None."""
+        folder = self.results / key.protocol / key.team / key.name
+        if not folder.is_dir():
+            return None
+        for path in sorted(_result_files(folder), key=lambda path: path.name, reverse=True):
+            try:
+                stored = _read(path)
+            except BenchError:
+                continue  # a broken file answers nothing; `publish` and `check` name it
+            if stored.retraction is None and key.matches(stored.result):
+                return stored
+        return None
+
+    @contextmanager
+    def lock(self, key: EqualRun) -> Iterator[bool]:
+        """Holds the right to make one measurement on this machine; the kernel frees it when the process ends.
+
+        Yields:
+            Whether another process held it before, so that its result may now be there.
+        """
+        path = self.predictions / ".locks" / f"{digest_of(vars(key))[:16]}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"cannot be written ({error.strerror})", path=path) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                waited = False
+            except BlockingIOError:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                waited = True
+            yield waited
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Removes what killed writers left behind."""
+        for folder in (self.results, self.predictions):
+            if folder.is_dir():
+                sweep_leftovers(folder)
+
+    def add_predictions(self, predictions: Predictions) -> PredictionsRef:
+        """Writes predictions under their content address, once.
+
+        Raises:
+            StoreError: The disk is full or the folder cannot be written.
+        """
+        sha256 = predictions.sha256()
+        path = self.predictions / f"{sha256}.parquet"
+        if not path.is_file():
+            write_atomic(path, predictions.write)
+        return PredictionsRef(sha256=sha256, num_bytes=path.stat().st_size)
+
+    def read_predictions(self, result: Result) -> Predictions:
+        """The answers of a run.
+
+        Raises:
+            StoreError: The run has none, or they are not on this machine.
+        """
+        if result.predictions is None:
+            raise StoreError(f"the run {result.run} has no predictions")
+        path = self.predictions / f"{result.predictions.sha256}.parquet"
+        if not path.is_file():
+            raise StoreError("the predictions are not on this machine; they are not kept in git", path=path)
+        return Predictions.read(path)
+
+    def add(
+        self, result: Result, *, correctness: Correctness | None = None, breakdown: Breakdown | None = None
+    ) -> Path:
+        """Adds a result and what lies beside it; the result's own file comes last.
+
+        Raises:
+            StoreError: The disk is full, the folder cannot be written, or the run is already there.
+        """
+        path = self._path_of(result)
+        if path.exists():
+            raise StoreError("is already there; results are never overwritten", path=path)
+        if correctness is not None:
+            write_atomic(path.with_suffix(".bits"), correctness.to_bytes())
+        if breakdown is not None:
+            write_atomic(path.with_suffix(".classes.json"), breakdown.to_text())
+        write_atomic(path, result.to_text())
+        return path
+
+    def retract(self, run: str, *, reason: str, by: str, superseded_by: str | None = None) -> Stored:
+        """Withdraws a result by a record beside it; the result itself stays.
+
+        Raises:
+            UsageError: There is no such run, or it is withdrawn already.
+            RecordError: Reason or name are not one line of text.
+        """
+        stored = self.get(run)
+        if stored.retraction is not None:
+            raise UsageError(f"the run {stored.run} was already retracted by {stored.retraction.by}")
+        retraction = Retraction.parse(
+            {
+                "format_version": Retraction.FORMAT_VERSION,
+                "run": stored.run,
+                "reason": reason,
+                "by": by,
+                "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "superseded_by": self.get(superseded_by).run if superseded_by else None,
+            },
+            path="retraction",
+        )
+        write_atomic(stored.path.with_suffix(".retract.json"), retraction.to_text())
+        return Stored(result=stored.result, path=stored.path, retraction=retraction)
+
+    def correctness(self, stored: Stored) -> Correctness | None:
+        """Which images a run got right, or None where that was not kept.
+
+        Raises:
+            RecordError: The file is broken.
+        """
+        path = stored.path.with_suffix(".bits")
+        if not path.is_file():
+            return None
+        try:
+            return Correctness.from_bytes(path.read_bytes(), stored.result.dataset.num_samples)
+        except BenchError as error:
+            raise type(error)(error.message, path=path) from error
+
+    def breakdown(self, stored: Stored) -> Breakdown | None:
+        """A run's counts by class, or None where they were not kept.
+
+        Raises:
+            RecordError: The file is broken.
+        """
+        path = stored.path.with_suffix(".classes.json")
+        return Breakdown.load(path) if path.is_file() else None
+
+    def _path_of(self, result: Result) -> Path:
+        submission = result.submission
+        return self.results / result.protocol.id / submission.team / submission.name / f"{result.run}.json"
+
+
+def _result_files(folder: Path) -> list[Path]:
+    """The result files below a folder, sorted by path."""
+    files = []
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        files += [
+            Path(parent, name)
+            for name in sorted(names)
+            if name.endswith(".json") and not name.endswith(_SIDECARS) and not name.startswith(".")
+        ]
+    return sorted(files)
+
+
+def _read(path: Path) -> Stored:
+    """One result file with its retraction.
+
+    Raises:
+        RecordError: The file or its retraction is broken.
+    """
+    retraction_path = path.with_suffix(".retract.json")
+    retraction = Retraction.load(retraction_path) if retraction_path.is_file() else None
+    try:
+        # The quick way for the many valid files of today's format; all others get the readable errors below.
+        result = Result.model_validate_json(path.read_bytes())
+        if result.format_version != Result.FORMAT_VERSION or "format_version" not in result.model_fields_set:
+            result = Result.load(path)
+    except (ValidationError, OSError):
+        result = Result.load(path)
+    return Stored(result=result, path=path, retraction=retraction)
