@@ -1,0 +1,237 @@
+"""Layouts: where people keep ILSVRC images below a folder, found and listed without opening an image.
+
+    wnid-folders   <split>/<WNID>/*.JPEG
+    flat           <split>/ILSVRC2012_val_00000001.JPEG, classes in the development kit's ground truth
+    kaggle         ILSVRC/Data/CLS-LOC/<split>, classes in folders (train) or in LOC_val_solution.csv (val)
+    tar            ILSVRC2012_img_val.tar, read in place
+
+The folder that is given may hold the split's folder or be it.
+Nothing is judged here: unknown folders and stray files are listed, and `bench.data.dataset` decides.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+from bench.data.classes import is_wnid
+from bench.errors import DataError
+
+__all__ = ["ImageFile", "Layout", "Listing", "Place", "image_number", "is_there", "list_images", "locate"]
+
+Layout = Literal["wnid-folders", "flat", "kaggle", "tar"]
+
+IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+"""What timm's readers take as well, compared in lower case; a `.JPEG` may still hold a PNG."""
+_KAGGLE_FOLDERS = ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
+_TAR_NAMES = {"val": "ILSVRC2012_img_val.tar"}
+_NUMBERED = re.compile(r"\w+_(?P<split>val|test)_(?P<number>\d{8})", re.ASCII)
+_SPLITS = ("train", "val", "test")
+
+
+class ImageFile(NamedTuple):
+    """One image of a split: a file, or a slice of a tar."""
+
+    stem: str
+    """The name without folder and extension."""
+    folder: str | None
+    """The name of the folder that it lies in, for layouts with a folder per class."""
+    path: Path
+    """The image file, or the tar."""
+    offset: int
+    """Where the image begins in `path`, in bytes."""
+    num_bytes: int | None
+    """How long it is; None for a whole file."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the images of one split lie."""
+
+    layout: Layout
+    """Which layout it is."""
+    path: Path
+    """The split's folder, or the tar."""
+    root: Path
+    """What the user gave."""
+    has_class_folders: bool
+    """Each class has a folder, named by its WNID."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies there."""
+
+    place: Place
+    """Where."""
+    images: tuple[ImageFile, ...]
+    """All image files, in no order."""
+    folders: tuple[str, ...]
+    """The names of all class folders, empty ones too, sorted."""
+    strays: tuple[Path, ...]
+    """What is neither an image nor a class folder and is in the way, sorted."""
+
+
+def image_number(stem: str) -> int | None:
+    """The running number in a name such as `ILSVRC2012_val_00000001`, 1-based; None for any other name.
+
+    >>> image_number("ILSVRC2012_val_00000017"), image_number("n01440764_10026")
+    (17, None)
+    """
+    match = _NUMBERED.fullmatch(stem)
+    return int(match["number"]) if match else None
+
+
+def locate(root: Path, split: str) -> Place:
+    """Where the images of a split lie below `root`.
+
+    Raises:
+        DataError: There is nothing at `root`, it cannot be read, or no layout is recognised.
+    """
+    if root.suffix == ".tar" and is_there(root, Path.is_file):
+        return Place("tar", root, root, has_class_folders=False)
+    if not is_there(root, Path.is_dir):
+        reason = "is not a folder" if is_there(root, Path.exists) else "there is no such folder"
+        raise DataError(f"{reason}; give the folder that holds {split}/", path=root)
+    for folder in _candidates(root, split):
+        if is_there(folder, Path.is_dir) and (place := _recognise(folder, root, split)):
+            return place
+    if (name := _TAR_NAMES.get(split)) and is_there(root / name, Path.is_file):
+        return Place("tar", root / name, root, has_class_folders=False)
+    raise DataError(_nothing_found(root, split), path=root)
+
+
+def is_there(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Whether there is a file or folder; what may not be looked at counts as absent."""
+    try:
+        return kind(path)
+    except OSError:  # Path.is_dir and its like let "permission denied" through before Python 3.14
+        return False
+
+
+def _candidates(root: Path, split: str) -> list[Path]:
+    """The folders that may be the split's own, the likeliest first."""
+    inside = [root / split, *(root / folder / split for folder in _KAGGLE_FOLDERS)]
+    is_other_split = root.name in _SPLITS and root.name != split
+    return inside if is_other_split else [*inside, root]
+
+
+def _recognise(folder: Path, root: Path, split: str) -> Place | None:
+    """What layout a folder has; None when it is not the split's folder."""
+    has_folders = has_wnids = has_numbered = False
+    for entry in _scan(folder):
+        if entry.is_dir():
+            has_folders = True
+            has_wnids = has_wnids or is_wnid(entry.name)
+        elif (match := _NUMBERED.fullmatch(Path(entry.name).stem)) and match["split"] == split:
+            has_numbered = True
+        if has_wnids:
+            break
+    in_kaggle = folder.parent.name == "CLS-LOC"
+    # A folder named after the split that holds folders is a tree, if perhaps a wrong one; another folder is only
+    # taken for a tree when a WNID shows.
+    if has_wnids or (has_folders and not has_numbered and folder.name == split):
+        return Place("kaggle" if in_kaggle else "wnid-folders", folder, root, has_class_folders=True)
+    if has_numbered:
+        return Place("kaggle" if in_kaggle else "flat", folder, root, has_class_folders=False)
+    return None
+
+
+def _nothing_found(root: Path, split: str) -> str:
+    found = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in _scan(root))
+    shown = ", ".join(found[:8]) + (f" and {len(found) - 8:,} more" if len(found) > 8 else "")
+    wanted = [f"{split}/<WNID>/*.JPEG", f"ILSVRC/Data/CLS-LOC/{split}/"]
+    if split == "val":
+        wanted += ["val/ILSVRC2012_val_*.JPEG with the devkit's ground truth", _TAR_NAMES["val"]]
+    return f"holds no {split} images; looked for {', '.join(wanted)}; found {shown or 'an empty folder'}"
+
+
+def list_images(place: Place) -> Listing:
+    """All images of a place, whatever classes they belong to.
+
+    Raises:
+        DataError: A folder or the tar cannot be read.
+    """
+    if place.layout == "tar":
+        return _list_tar(place)
+    return _list_tree(place) if place.has_class_folders else _list_flat(place)
+
+
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error}); check its permissions", path=folder) from error
+
+
+def _is_image_name(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - 1.3 million names
+
+
+def _is_in_the_way(name: str, *, among_images: bool) -> bool:
+    """Whether a file that is no image should worry someone.
+
+    Hidden files count when they look like images (`._x.JPEG`, which other loaders count as images), any other
+    file only in a folder that is there for images alone.
+    """
+    if name.startswith("."):
+        return _is_image_name(name.lstrip("._"))
+    return among_images
+
+
+def _list_tree(place: Place) -> Listing:
+    images: list[ImageFile] = []
+    folders: list[str] = []
+    strays: list[Path] = []
+    for entry in _scan(place.path):
+        if entry.is_dir():
+            if not entry.name.startswith("."):
+                folders.append(entry.name)
+        elif _is_image_name(entry.name) or _is_in_the_way(entry.name, among_images=place.path != place.root):
+            strays.append(place.path / entry.name)
+    for name in sorted(folders):
+        folder = place.path / name
+        for entry in _scan(folder):
+            if _is_image_name(entry.name) and not entry.is_dir():
+                images.append(ImageFile(entry.name.rpartition(".")[0], name, folder / entry.name, 0, None))
+            elif entry.is_dir() or _is_in_the_way(entry.name, among_images=True):
+                strays.append(folder / entry.name)
+    return Listing(place, tuple(images), tuple(sorted(folders)), tuple(sorted(strays)))
+
+
+def _list_flat(place: Place) -> Listing:
+    images: list[ImageFile] = []
+    strays: list[Path] = []
+    alone = place.path != place.root
+    for entry in _scan(place.path):
+        if entry.is_dir():
+            if alone and not entry.name.startswith("."):
+                strays.append(place.path / entry.name)
+        elif _is_image_name(entry.name):
+            images.append(ImageFile(entry.name.rpartition(".")[0], None, place.path / entry.name, 0, None))
+        elif _is_in_the_way(entry.name, among_images=alone):
+            strays.append(place.path / entry.name)
+    return Listing(place, tuple(images), (), tuple(sorted(strays)))
+
+
+def _list_tar(place: Place) -> Listing:
+    images: list[ImageFile] = []
+    strays: list[Path] = []
+    try:
+        with tarfile.open(place.path, "r:") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if member.isfile() and _is_image_name(name):
+                    stem = name.rpartition(".")[0]
+                    images.append(ImageFile(stem, None, place.path, member.offset_data, member.size))
+                elif not member.isdir() and _is_in_the_way(name, among_images=True):
+                    strays.append(place.path / member.name)
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(f"is not a whole, uncompressed tar ({error}); download it again", path=place.path) from error
+    return Listing(place, tuple(images), (), tuple(sorted(strays)))

@@ -1,0 +1,187 @@
+"""From the bytes of an image file to the uint8 pixels that a model sees, byte for byte as timm and torchvision do it.
+
+Both libraries resize PIL images with Pillow's own filter on uint8 and crop with Python's half-even rounding; their
+steps, in the order given here, are those of `timm.data.create_transform(..., is_training=False)` (1.0.31) and of
+`torchvision.transforms._presets.ImageClassification` (0.29), and the tests compare every byte.
+
+Shape letters: V views, H height, W width, C = 3 colours.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+from bench.errors import DataError
+from bench.records.protocol import Geometry
+from bench.records.submission import InputSpec
+
+__all__ = ["ViewKind", "decode", "geometry_of", "identify", "num_views", "pixels", "view_pixels"]
+
+ViewKind = Literal["single", "ten-crop"]
+
+_NUM_VIEWS: dict[ViewKind, int] = {"single": 1, "ten-crop": 10}
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
+"""What is opened at all; Pillow would hand other contents to outside programs (EPS) or rare parsers."""
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_DECODE_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's parsers raise on files that are not what they seem."""
+
+
+def decode(content: bytes, name: str) -> Image.Image:
+    """The image in a file, as RGB, at its own size.
+
+    As `Image.open(...).convert("RGB")` in both libraries: the format is found by content, no `draft()`, no EXIF
+    rotation, no colour profile, CMYK converted naively, before any resize.
+
+    Args:
+        content: The whole file.
+        name: How an error names the file.
+
+    Raises:
+        DataError: The file is empty, truncated, or no image; it is never replaced by another one.
+    """
+    image = identify(content, name)
+    # Process-wide switch of Pillow; a library that sets it would turn cut-off files into half-grey images in silence.
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES, "ImageFile.LOAD_TRUNCATED_IMAGES is on"  # noqa: S101 - our own invariant
+    try:
+        image.load()
+        # convert("RGB") of an RGB image is a copy of equal bytes: left out.
+        return image if image.mode == "RGB" else image.convert("RGB")
+    except _DECODE_FAILURES as error:
+        raise DataError(f"cannot be decoded ({error}); replace the file with an intact copy", path=name) from error
+
+
+def identify(content: bytes, name: str) -> Image.Image:
+    """The image in a file with its format, size and colour mode known and its pixels not yet read.
+
+    Raises:
+        DataError: The file is empty or no image.
+    """
+    if not content:
+        raise DataError("is empty (0 bytes); replace the file with an intact copy", path=name)
+    try:
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
+    except _DECODE_FAILURES as error:
+        raise DataError(
+            f"is not an image that can be read ({', '.join(_FORMATS)}); it begins with {content[:8]!r}", path=name
+        ) from error
+
+
+def geometry_of(spec: InputSpec) -> Geometry:
+    """The geometry that a submission asks for (open division).
+
+    The resized side is floor(img_size / crop_pct) in floating point, as in timm: 224 / 0.9 gives 248.
+    """
+    fill = tuple(round(255 * value) for value in spec.mean)
+    return Geometry(
+        resize=spec.resize or math.floor(spec.img_size / spec.crop_pct),
+        crop=spec.img_size,
+        crop_mode=spec.crop_mode,
+        interpolation=spec.interpolation,
+        fill=(fill[0], fill[1], fill[2]) if spec.crop_mode == "border" else None,
+    )
+
+
+def num_views(kind: ViewKind) -> int:
+    """How many views one image gives."""
+    return _NUM_VIEWS[kind]
+
+
+def pixels(image: Image.Image, geometry: Geometry) -> npt.NDArray[np.uint8]:
+    """The resized central crop of an image.
+
+    Args:
+        image: An RGB image.
+        geometry: Resize, crop and filter.
+
+    Returns:
+        uint8 (H, W, C), H = W = geometry.crop, 0 to 255, read-only.
+    """
+    return np.asarray(_center_crop(_resize(image, geometry), geometry.crop, geometry.fill))
+
+
+def view_pixels(image: Image.Image, geometry: Geometry, kind: ViewKind) -> npt.NDArray[np.uint8]:
+    """The views of an image.
+
+    `ten-crop` (Krizhevsky et al. 2012, section 4.1): of the central square of side `resize`, the crops at (top, left)
+    = (0, 0), (0, m), (m, 0), (m, m) and the centre, m = resize - crop; then the mirror images of the five.
+
+    Args:
+        image: An RGB image.
+        geometry: Resize, crop and filter.
+        kind: Which views.
+
+    Returns:
+        uint8 (V, H, W, C), H = W = geometry.crop, 0 to 255, read-only for a single view.
+
+    Raises:
+        DataError: Ten crops of a geometry whose crop is larger than its resize.
+    """
+    if kind == "single":
+        return pixels(image, geometry)[np.newaxis]
+    crop, margin = geometry.crop, geometry.resize - geometry.crop
+    if margin < 0:
+        raise DataError(f"ten crops need resize >= crop, but resize is {geometry.resize} and crop is {crop}")
+    square_HWC = np.asarray(_center_crop(_resize(image, geometry), geometry.resize, geometry.fill))
+    center = round(margin / 2)
+    corners = [(0, 0), (0, margin), (margin, 0), (margin, margin), (center, center)]
+    views_VHWC = np.stack([square_HWC[top : top + crop, left : left + crop] for top, left in corners])
+    return np.concatenate([views_VHWC, views_VHWC[:, :, ::-1]])
+
+
+def _resize(image: Image.Image, geometry: Geometry) -> Image.Image:
+    size = _resized_size(image.size, geometry)
+    return image if size == image.size else image.resize(size, _FILTERS[geometry.interpolation])
+
+
+def _resized_size(size: tuple[int, int], geometry: Geometry) -> tuple[int, int]:
+    """(width, height) after resizing an image of (width, height)."""
+    width, height = size
+    side = geometry.resize
+    if geometry.crop_mode == "squash":
+        return side, side
+    if geometry.crop_mode == "border":
+        # timm's ResizeKeepRatio divides by the ratio instead of multiplying: the last bit decides some roundings.
+        ratio = max(width / side, height / side)
+        return max(1, round(width / ratio)), max(1, round(height / ratio))
+    if width <= height:
+        return side, int(side * height / width)
+    return int(side * width / height), side
+
+
+def _center_crop(image: Image.Image, crop: int, fill: tuple[int, int, int] | None) -> Image.Image:
+    """The central square, offsets rounded half to even; what is smaller is padded first, the odd pixel after it."""
+    width, height = image.size
+    if width < crop or height < crop:
+        padded = Image.new("RGB", (max(width, crop), max(height, crop)), fill or (0, 0, 0))
+        padded.paste(image, (max(0, (crop - width) // 2), max(0, (crop - height) // 2)))
+        image, (width, height) = padded, padded.size
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    return image if (width, height) == (crop, crop) else image.crop((left, top, left + crop, top + crop))
