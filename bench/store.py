@@ -40,8 +40,8 @@ class EqualRun:
     submission_digest: str
     protocol_digest: str
     dataset_digest: str
-    precision: str
-    device_type: str
+    precision: str | None
+    device_type: str | None
 
     def matches(self, result: Result) -> bool:
         """Whether a result is this measurement; a failed or imported one never is."""
@@ -171,9 +171,9 @@ class Store:
         finally:
             os.close(descriptor)
 
-    def sweep(self) -> None:
-        """Removes what killed writers left behind."""
-        for folder in (self.results, self.predictions):
+    def sweep(self, key: EqualRun) -> None:
+        """Removes what killed writers of this measurement left behind."""
+        for folder in (self.results / key.protocol / key.team / key.name, self.predictions):
             if folder.is_dir():
                 sweep_leftovers(folder)
 

@@ -7,12 +7,17 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from bench.records.result import Estimate
+
 __all__ = [
+    "cache_folder_of",
     "cache_options",
+    "data_option",
     "default_cache_folder",
     "json_option",
     "note",
@@ -20,7 +25,10 @@ __all__ = [
     "print_json",
     "print_table",
     "progress_bar",
+    "protocol_option",
     "results_option",
+    "show_estimate",
+    "workers_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,6 +49,30 @@ predictions_option = click.option(
     default=None,
     help="Folder of the predictions.  [default: 'predictions' beside the results]",
 )
+protocol_option = click.option(
+    "--protocol", required=True, metavar="ID", help="The protocol's id, or its .toml file; `bench list protocols`."
+)
+data_option = click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    envvar="BENCH_DATA",
+    show_envvar=True,
+    help="Folder of the dataset, or ILSVRC2012_img_val.tar.",
+)
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=_num_cores,
+    metavar="N",
+    help="Threads that decode images.  [default: one a core]",
+)
 
 
 def default_cache_folder() -> Path:
@@ -60,6 +92,27 @@ def cache_options(command: F) -> F:
         help="Folder of caches: digests of datasets, downloaded weights.  [default: the user's cache folder]",
     )(command)
     return click.option("--no-cache", is_flag=True, help="Neither read nor write caches.")(command)
+
+
+def cache_folder_of(cache_dir: Path | None, no_cache: bool) -> Path | None:
+    """The cache folder that the options of `cache_options` name; None for no cache."""
+    return None if no_cache else cache_dir or default_cache_folder()
+
+
+def show_estimate(estimate: Estimate | None) -> str:
+    """A metric and its interval for a terminal: rates in percent, other metrics as they are.
+
+    >>> from bench.records import Estimate
+    >>> show_estimate(Estimate(value=0.5, ci_low=0.4, ci_high=0.6, num_samples=10, count=5))
+    '50.00 [40.00, 60.00]'
+    """
+    if estimate is None:
+        return "-"
+    scale, digits = (100, 2) if estimate.count is not None else (1, 4)
+    interval = ""
+    if estimate.ci_low is not None and estimate.ci_high is not None:
+        interval = f" [{scale * estimate.ci_low:.{digits}f}, {scale * estimate.ci_high:.{digits}f}]"
+    return f"{scale * estimate.value:.{digits}f}{interval}"
 
 
 def print_json(value: object) -> None:

@@ -66,7 +66,8 @@ class LazyGroup(click.Group):
 class _ShownError(click.ClickException):
     def __init__(self, error: BenchError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        # click declares this for the class, and reads it from the instance
+        vars(self)["exit_code"] = error.exit_code
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -5,7 +5,7 @@ Shape letters: N samples, C classes.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,9 @@ def top5_error(answers: Answers) -> npt.NDArray[np.bool_]:
 class _ClassCounts(NamedTuple):
     """Weighted counts of the classes that are present in the ground truth."""
 
-    right: npt.NDArray[np.float64]
-    labelled: npt.NDArray[np.float64]
-    answered: npt.NDArray[np.float64]
+    right: npt.NDArray[Any]
+    labelled: npt.NDArray[Any]
+    answered: npt.NDArray[Any]
 
 
 def _count(answers: Answers, weights_N: Weights) -> _ClassCounts:

@@ -1,0 +1,163 @@
+"""`bench evaluate`: from submissions to results in the store."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.common import (
+    cache_folder_of,
+    cache_options,
+    data_option,
+    json_option,
+    note,
+    predictions_option,
+    print_json,
+    print_table,
+    progress_bar,
+    protocol_option,
+    results_option,
+    show_estimate,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from bench.data.dataset import Dataset
+    from bench.evaluate import Outcome
+    from bench.models.source import LoadedSubmission
+    from bench.records.protocol import Precision, Protocol
+
+__all__ = ["evaluate"]
+
+
+@click.command(short_help="Evaluate submissions under a protocol.")
+@click.argument("submissions", nargs=-1, required=True, metavar="SUBMISSION...")
+@protocol_option
+@data_option
+@click.option("--split", help="The split to evaluate on; must be the protocol's.")
+@click.option("--allow-partial", is_flag=True, help="Evaluate what is there of an incomplete split; never ranked.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N images; never ranked."
+)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
+    help="The arithmetic.  [default: the protocol's]",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a batch.  [default: 32, cuda 256, mps 64]"
+)
+@workers_option
+@cache_options
+@results_option
+@predictions_option
+@click.option("--rerun", is_flag=True, help="Measure again, even where an equal run is in the store.")
+@json_option
+def evaluate(
+    submissions: tuple[str, ...],
+    protocol: str,
+    data: Path,
+    split: str | None,
+    allow_partial: bool,
+    limit: int | None,
+    device: str,
+    precision: Precision | None,
+    batch_size: int | None,
+    workers: int,
+    cache_dir: Path | None,
+    no_cache: bool,
+    results: Path,
+    predictions: Path | None,
+    rerun: bool,
+    as_json: bool,
+) -> None:
+    """Evaluate submissions under a protocol and keep the results.
+
+    A SUBMISSION is a folder with a submission.toml, timm:NAME or torchvision:NAME/WEIGHTS. An equal run that is in
+    the store is shown and not repeated. When one submission fails, the others are still evaluated, and the exit code
+    is 1.
+
+    \b
+    Examples:
+      bench evaluate submissions/acme/vit --protocol imagenet-val-closed --data /data/imagenet
+      bench evaluate timm:resnet50.a1_in1k torchvision:resnet50/IMAGENET1K_V2 \\
+          --protocol imagenet-val-open --data /data/imagenet --device cuda --precision bf16
+      bench evaluate submissions/acme/vit --protocol imagenet-val-open --data sample --allow-partial --json
+    """
+    from bench.backends.run import RunOptions
+    from bench.data.contents import dataset_digest
+    from bench.data.dataset import open_dataset
+    from bench.errors import BenchError, UsageError
+    from bench.evaluate import evaluate as run
+    from bench.models.source import open_submission
+    from bench.protocols import load_protocol
+    from bench.store import Store
+
+    fixed = load_protocol(protocol)
+    if split is not None and split != fixed.dataset.split:
+        raise UsageError(f"the protocol {fixed.id!r} is about the split {fixed.dataset.split!r}, not {split!r}")
+    entries = [open_submission(text) for text in submissions]
+    dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit)
+    options = RunOptions(
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        num_threads=workers,
+        cache_folder=cache_folder_of(cache_dir, no_cache),
+    )
+    with progress_bar("Checking the dataset", len(dataset)) as advance:
+        digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
+    _warn_partial(dataset, fixed)
+    outcomes, failed = [], False
+    for entry in entries:
+        _warn_trust(entry)
+        with ExitStack() as stack:
+            advance = stack.enter_context(progress_bar(f"Evaluating {entry.label}", len(dataset)))
+            try:
+                store = Store(results, predictions)
+                outcomes.append(run(entry, fixed, dataset, store, options, advance, digest=digest, rerun=rerun))
+            except BenchError as error:
+                if len(entries) == 1:
+                    raise
+                note(f"Error: {entry.label}: {error}")
+                failed = True
+    _print(outcomes, as_json=as_json)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _warn_partial(dataset: Dataset, protocol: Protocol) -> None:
+    if not dataset.complete:
+        wanted = protocol.dataset.num_samples
+        note(f"Partial: {len(dataset):,} of the {wanted:,} images of {protocol.id}; the result will not be ranked.")
+
+
+def _warn_trust(entry: LoadedSubmission) -> None:
+    if entry.source.runs_code:
+        note(f"Running the code of {entry.label} in this process (isolation: none); run only what you trust.")
+
+
+def _print(outcomes: list[Outcome], *, as_json: bool) -> None:
+    for outcome in outcomes:
+        for sentence in outcome.result.notes:
+            note(f"Note: {outcome.result.entry}: {sentence}")
+    if as_json:
+        print_json([outcome.result.as_json() for outcome in outcomes])
+        return
+    rows = []
+    for result, path, reused in outcomes:
+        metrics = result.metrics
+        rows.append(
+            [
+                result.entry,
+                *(show_estimate(metrics.get(name)) for name in ("top1", "top5")),
+                f"{result.dataset.num_samples:,}",
+                result.run,
+                "from the store" if reused else str(path),
+            ]
+        )
+    print_table(None, ["submission", "top-1 %", "top-5 %", "images", "run", "result"], rows, right=frozenset({3}))
