@@ -32,6 +32,7 @@ __all__ = [
     "LoadedSubmission",
     "ModelSource",
     "checked_file",
+    "is_file_name",
     "open_submission",
     "short_form",
 ]
@@ -143,7 +144,7 @@ def open_submission(text: str) -> LoadedSubmission:
     if path.name == MANIFEST and path.is_file():
         path = path.parent
     if not path.is_dir():
-        known = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
+        known = [item.parent.name for item in path.parent.glob(f"*/{MANIFEST}")]
         raise UsageError(
             f"{text!r} is no submission: give a folder with a {MANIFEST}, timm:NAME or torchvision:NAME/WEIGHTS"
             + (f"; in {path.parent}, {nearest(path.name, known)}" if known else "")
@@ -274,7 +275,7 @@ def _check_keys(manifest: Submission, path: Path) -> None:
         )
     if spec.sha256 is not None and spec.weights is None and spec.file is None:
         raise SubmissionError("there is no file or weights that it could belong to", path=path, key="model.sha256")
-    if spec.sha256 is not None and spec.source == "torchvision" and not _is_file_name(link) and "://" not in link:
+    if spec.sha256 is not None and spec.source == "torchvision" and not is_file_name(link) and "://" not in link:
         raise SubmissionError(
             f"weights {link!r} are a name of torchvision's weights enum, whose files torchvision checks itself; "
             "remove the key",
@@ -283,7 +284,7 @@ def _check_keys(manifest: Submission, path: Path) -> None:
         )
 
 
-def _is_file_name(weights: str) -> bool:
+def is_file_name(weights: str) -> bool:
     """Whether `weights` names a file rather than a member of torchvision's weights enum (which has no dot)."""
     return "." in weights or "/" in weights
 
@@ -293,7 +294,7 @@ def _named_files(manifest: Submission) -> dict[str, str]:
     spec = manifest.model
     named = {"file": spec.file} if spec.file is not None else {}
     local = spec.weights is not None and "://" not in spec.weights
-    if spec.weights is not None and local and (spec.source != "torchvision" or _is_file_name(spec.weights)):
+    if spec.weights is not None and local and (spec.source != "torchvision" or is_file_name(spec.weights)):
         named["weights"] = spec.weights
     return named
 
