@@ -93,9 +93,7 @@ def download(link: str, sha256: str, cache_folder: Path) -> Path:
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
     """Follows no redirect that leaves https."""
 
-    def redirect_request(
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.startswith("https://"):
             raise urllib.error.URLError(f"it redirects to {newurl!r}, which is no https link")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
