@@ -1,0 +1,282 @@
+"""The columns of a leaderboard: one declaration drives header, cells, width, sorting and the words that explain it.
+
+Records hold fractions; percent exists only in this module. To add a column: a `Column` here and its name in a board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.errors import RecordError, nearest
+from bench.metrics import METRICS
+
+__all__ = ["COLUMNS", "DASH", "EN_DASH", "Column", "column_of", "columns_of", "is_missing"]
+
+Kind = Literal["rank", "model", "percent", "interval", "number", "text", "date"]
+EN_DASH = "\N{EN DASH}"
+DASH = EN_DASH
+"""What a cell shows that has no value."""
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value of a data frame is missing: None, NaN or NA."""
+    return value is None or value != value or type(value).__name__ == "NAType"  # noqa: PLR0124 - NaN is not itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a board."""
+
+    name: str
+    """How a board file names it."""
+    title: str
+    """Its header."""
+    help: str
+    """A sentence: what it shows."""
+    group: Literal["result", "accuracy", "calibration", "cost", "run", "entry"]
+    """What it belongs to."""
+    kind: Kind
+    """How its cells look."""
+    source: str
+    """The column of the data frame (`leaderboard/frame.py`) that it shows; for intervals, without `.ci_low`."""
+    digits: int = 0
+    """Digits behind the point."""
+    scale: float = 1.0
+    """What a value is multiplied with before it is shown (100 for percent, 1e-6 for millions)."""
+    unit: str = ""
+    """The unit that the header names."""
+    higher_is_better: bool | None = None
+    """Which end is the better one; None where there is none."""
+    width: int = 96
+    """Width in CSS pixels."""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it is a number, aligned to the right."""
+        return self.kind in ("rank", "percent", "number")
+
+    @property
+    def descending_first(self) -> bool:
+        """Whether the first click on its header sorts from high to low: best first, newest first, text from A."""
+        return self.kind == "date" or bool(self.higher_is_better)
+
+    @property
+    def label(self) -> str:
+        """Title and unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def text(self, value: Any) -> str:
+        """A value of the data frame as a cell shows it.
+
+        >>> COLUMNS["top1"].text(0.7613)
+        '76.13'
+        """
+        if is_missing(value):
+            return DASH
+        if self.kind == "date":
+            return str(value)[:10]
+        return f"{float(value) * self.scale:,.{self.digits}f}" if self.numeric else str(value)
+
+    def interval(self, low: Any, high: Any) -> str:
+        """An interval as a cell shows it, in the same unit as the values."""
+        if is_missing(low) or is_missing(high):
+            return DASH
+        return EN_DASH.join(f"{float(end) * self.scale:,.{self.digits}f}" for end in (low, high))
+
+    def difference(self, value: float) -> str:
+        """A difference of two values, with its sign; points where the values are percent."""
+        unit = " points" if self.scale == 100 else f" {self.unit}" if self.unit else ""
+        return f"{value * self.scale:+,.{self.digits}f}{unit}"
+
+    def shown(self, value: Any) -> float | None:
+        """A value in the unit that the column shows, for drawing; None where it is missing."""
+        return None if is_missing(value) else round(float(value) * self.scale, 6)
+
+
+def _metric(name: str, title: str, *, percent: bool, digits: int, width: int = 92) -> Column:
+    metric = METRICS[name]
+    return Column(
+        name=name,
+        title=title,
+        help=f"{metric.title}. {metric.help}",
+        group="calibration" if metric.needs_probabilities else "accuracy",
+        kind="percent" if percent else "number",
+        source=f"metrics.{name}.value",
+        digits=digits,
+        scale=100 if percent else 1,
+        unit="%" if percent else "",
+        higher_is_better=metric.higher_is_better,
+        width=width,
+    )
+
+
+def _interval(name: str, title: str) -> Column:
+    return Column(
+        name=f"{name}_interval",
+        title="95% interval",
+        help=f"95% interval of {title} in percent; the drawing is scaled to the rows on screen.",
+        group="accuracy",
+        kind="interval",
+        source=f"metrics.{name}",
+        digits=2,
+        scale=100,
+        unit="%",
+        higher_is_better=METRICS[name].higher_is_better,
+        width=236,
+    )
+
+
+def _text(name: str, title: str, help_: str, source: str, *, width: int, group: Literal["run", "entry"]) -> Column:
+    return Column(name=name, title=title, help=help_, group=group, kind="text", source=source, width=width)
+
+
+_ALL = (
+    Column(
+        name="rank",
+        title="#",
+        help="Rank, and the ranks that are possible when every 95% interval is taken at its worst; "
+        "equal counts share a rank.",
+        group="result",
+        kind="rank",
+        source="rank",
+        higher_is_better=False,
+        width=112,
+    ),
+    Column(
+        name="model",
+        title="Model",
+        help="The submission and its team.",
+        group="result",
+        kind="model",
+        source="submission.title",
+        width=320,
+    ),
+    _metric("top1", "Top-1", percent=True, digits=2),
+    _interval("top1", "top-1 accuracy"),
+    _metric("top5", "Top-5", percent=True, digits=2),
+    _interval("top5", "top-5 accuracy"),
+    _metric("top1_error", "Top-1 error", percent=True, digits=2, width=124),
+    _metric("top5_error", "Top-5 error", percent=True, digits=2, width=124),
+    _metric("mean_per_class", "Per class", percent=True, digits=2, width=110),
+    _metric("macro_precision", "Precision", percent=True, digits=2, width=110),
+    _metric("macro_f1", "F1", percent=True, digits=2),
+    _metric("ece", "ECE", percent=True, digits=2),
+    _metric("nll", "NLL", percent=False, digits=4),
+    _metric("brier", "Brier", percent=False, digits=4),
+    Column(
+        name="num_samples",
+        title="Images",
+        help="Number of images that were measured.",
+        group="run",
+        kind="number",
+        source="dataset.num_samples",
+        higher_is_better=True,
+        width=88,
+    ),
+    Column(
+        name="num_params",
+        title="Params",
+        help="Number of parameters, in millions.",
+        group="cost",
+        kind="number",
+        source="costs.num_params.value",
+        digits=1,
+        scale=1e-6,
+        unit="M",
+        higher_is_better=False,
+        width=104,
+    ),
+    Column(
+        name="gmacs",
+        title="GMACs",
+        help="Multiply-accumulate operations of one image, in billions.",
+        group="cost",
+        kind="number",
+        source="costs.gmacs.value",
+        digits=2,
+        higher_is_better=False,
+        width=92,
+    ),
+    Column(
+        name="input_size",
+        title="Input",
+        help="Side of the square input, in pixels.",
+        group="run",
+        kind="number",
+        source="input.geometry.crop",
+        unit="px",
+        higher_is_better=False,
+        width=92,
+    ),
+    _text("precision", "Arithmetic", "The arithmetic that the model ran in.", "precision", width=112, group="run"),
+    _text("device", "Device", "The kind of device that it ran on.", "device_type", width=88, group="run"),
+    _text(
+        "isolation",
+        "Isolation",
+        "How far the submission's code was kept from labels and results: none, process or sandbox.",
+        "isolation",
+        width=104,
+        group="run",
+    ),
+    _text(
+        "status",
+        "Status",
+        "Who stands for the numbers: verified, self-reported or imported.",
+        "status",
+        width=120,
+        group="run",
+    ),
+    _text(
+        "extra_training_data",
+        "Extra data",
+        "Training data beyond ILSVRC-2012, as the submission states it.",
+        "submission.extra_training_data",
+        width=120,
+        group="entry",
+    ),
+    _text(
+        "license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"
+    ),
+    _text("source", "Source", "Where the model comes from.", "submission.source", width=112, group="entry"),
+    Column(
+        name="date",
+        title="Date",
+        help="Day of the run, UTC.",
+        group="run",
+        kind="date",
+        source="created_at",
+        width=112,
+    ),
+)
+
+COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
+"""Every column by name."""
+
+
+def columns_of(names: Iterable[str], *, path: Any = None) -> list[Column]:
+    """The columns with these names, in this order.
+
+    Raises:
+        RecordError: A name is unknown (the nearest ones are offered) or stands there twice.
+    """
+    found: list[Column] = []
+    for name in names:
+        if name not in COLUMNS:
+            raise RecordError(f"there is no column {name!r}: {nearest(name, COLUMNS)}", path=path, key="columns")
+        if COLUMNS[name] in found:
+            raise RecordError(f"the column {name!r} is there twice; remove one", path=path, key="columns")
+        found.append(COLUMNS[name])
+    return found
+
+
+def column_of(metric: str) -> Column:
+    """How a metric is shown: its own column, or four significant digits for one that this version does not know."""
+    if metric in COLUMNS:
+        return COLUMNS[metric]
+    return Column(
+        name=metric, title=metric, help="", group="accuracy", kind="number", source=f"metrics.{metric}.value", digits=4
+    )
+
+
