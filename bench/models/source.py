@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from bench.errors import SubmissionError, UsageError, WeightsError, nearest
-from bench.files import contained, digest_of, sha256_of_file
+from bench.files import contained, digest_of
+from bench.models.contents import file_sha256, hash_files
 from bench.records.names import Identifier
 from bench.records.result import SubmissionRef
 from bench.records.submission import Submission
@@ -40,7 +39,6 @@ __all__ = [
 MANIFEST = "submission.toml"
 """The name of the file that makes a folder a submission."""
 
-_NO_PART_OF_THE_MODEL = ("*.md", "LICENSE", "LICENSE.txt")
 _IDENTIFIER = TypeAdapter(Identifier)
 _SHORT_FORMS = ("timm", "torchvision")
 # Tags of timm name the data that a model was trained on, last what it was trained on last: "a1_in1k" has seen
@@ -185,7 +183,7 @@ def checked_file(submission: LoadedSubmission, key: str) -> Path:
         )
     path = contained(submission.folder, name, key=f"model.{key}")
     covered = "weights" if model.weights is not None else "file"
-    if model.sha256 is not None and key == covered and (found := _sha256(path)) != model.sha256:
+    if model.sha256 is not None and key == covered and (found := file_sha256(path)) != model.sha256:
         raise WeightsError(
             f"expected {model.sha256}, but {name!r} has {found}: the file was altered or is another one; "
             "restore it, or write its sha256 if it is meant",
@@ -218,7 +216,7 @@ def _open_folder(folder: Path) -> LoadedSubmission:
     named = _named_files(manifest)
     for key, file in named.items():
         contained(folder, file, key=f"model.{key}")
-    hashes = _hash_files(folder, frozenset(named.values()))
+    hashes = hash_files(folder, frozenset(named.values()))
     digest = digest_of({"manifest": _content(manifest), "files": hashes})
     return LoadedSubmission(manifest=manifest, team=team, name=name, folder=folder, digest=digest)
 
@@ -302,53 +300,3 @@ def _named_files(manifest: Submission) -> dict[str, str]:
 def _content(manifest: Submission) -> dict[str, object]:
     """The part of the manifest that the digest covers: team and name are the folder's."""
     return {key: value for key, value in manifest.as_json().items() if key not in ("team", "name")}
-
-
-def _hash_files(folder: Path, named: frozenset[str]) -> dict[str, str]:
-    """The sha256 of every file that belongs to the model, by its path in the folder.
-
-    Hidden files, `__pycache__`, Markdown and licence texts do not, unless the manifest names them.
-    """
-    root = folder.resolve()
-    hashes: dict[str, str] = {}
-    for current, folders, files in os.walk(folder):
-        for name in sorted(folders):
-            if (Path(current) / name).is_symlink():
-                raise SubmissionError("is a link to a folder; copy the files into it", path=Path(current) / name)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        for name in sorted(files):
-            path = Path(current) / name
-            if name.startswith(".") or any(path.match(pattern) for pattern in _NO_PART_OF_THE_MODEL):
-                continue
-            relative = path.relative_to(folder).as_posix()
-            if relative != MANIFEST:
-                hashes[relative] = _hash_inside(path, root)
-    for name in named:
-        hashes.setdefault(Path(name).as_posix(), _hash_inside(folder / name, root))
-    return hashes
-
-
-def _hash_inside(path: Path, root: Path) -> str:
-    if not path.resolve().is_relative_to(root):
-        raise SubmissionError("is a link that leaves the submission's folder; copy the file into it", path=path)
-    return _sha256(path)
-
-
-def _sha256(path: Path) -> str:
-    """The sha256 of a file; a file that did not change since is not read again by this process.
-
-    Raises:
-        SubmissionError: It is no regular file, or cannot be read.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise SubmissionError("is no regular file; remove it", path=path)
-        return _sha256_of_state(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    except OSError as error:
-        raise SubmissionError(f"cannot be read ({error.strerror or error})", path=path) from error
-
-
-@lru_cache(maxsize=4096)
-def _sha256_of_state(path: Path, *_state: int) -> str:
-    return sha256_of_file(path)
