@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.data.dataset import Dataset, Sample, read_sample
 from bench.errors import DataError
@@ -55,7 +57,7 @@ def dataset_digest(
     wnids = dataset.classes.wnids
     content = hashlib.sha256()
     for sample, sha256 in zip(dataset.samples, hashes, strict=True):
-        content.update(f"{sample.id}\t{wnids[sample.label]}\t{sha256.hex()}\n".encode())
+        content.update(f"{sample.id}\t{wnids[sample.label]}\t{sha256.hex()}\n".encode(errors="surrogateescape"))
     return content.hexdigest()
 
 
@@ -141,7 +143,9 @@ def _read_manifest(path: Path) -> dict[_Key, _Known]:
     except (OSError, pa.ArrowInvalid, KeyError):
         return {}
     rows = zip(*columns, strict=True)
-    return {(name, offset): _Known(size, mtime_ns, sha256) for name, offset, size, mtime_ns, sha256 in rows}
+    return {
+        (os.fsdecode(name), offset): _Known(size, mtime_ns, sha256) for name, offset, size, mtime_ns, sha256 in rows
+    }
 
 
 def _write_manifest(path: Path, entries: dict[_Key, _Known]) -> None:
@@ -149,12 +153,21 @@ def _write_manifest(path: Path, entries: dict[_Key, _Known]) -> None:
     import pyarrow.parquet as pq
 
     rows = sorted(entries.items())
-    digests = np.frombuffer(b"".join(entry.sha256 for _, entry in rows), dtype=np.uint8)
-    columns = {
-        "path": pa.array([name for (name, _), _ in rows], pa.string()),
-        "offset": pa.array(np.array([offset for (_, offset), _ in rows], dtype=np.int64)),
-        "num_bytes": pa.array(np.array([entry.num_bytes for _, entry in rows], dtype=np.int64)),
-        "mtime_ns": pa.array(np.array([entry.mtime_ns for _, entry in rows], dtype=np.int64)),
-        "sha256": pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(rows), [None, pa.py_buffer(digests)]),
-    }
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    names = [os.fsencode(name) for (name, _), _ in rows]
+    ends = np.cumsum([0, *map(len, names)], dtype=np.int64)
+
+    # From buffers: pyarrow imports pandas (half a second) to look at anything else.
+    def column(kind: pa.DataType, *buffers: bytes | npt.NDArray[np.int64]) -> pa.Array:
+        return pa.Array.from_buffers(kind, len(rows), [None, *map(pa.py_buffer, buffers)])
+
+    def integers(values: list[int]) -> pa.Array:
+        return column(pa.int64(), np.array(values, dtype=np.int64))
+
+    columns = [
+        column(pa.large_binary(), ends, b"".join(names)),
+        integers([offset for (_, offset), _ in rows]),
+        integers([entry.num_bytes for _, entry in rows]),
+        integers([entry.mtime_ns for _, entry in rows]),
+        column(pa.binary(32), b"".join(entry.sha256 for _, entry in rows)),
+    ]
+    pq.write_table(pa.Table.from_arrays(columns, names=list(_COLUMNS)), path, compression="zstd")

@@ -78,21 +78,25 @@ def find_labels(place: Place, classes: ClassTable) -> LabelOf:
 
 
 def _search_folders(place: Place) -> list[Path]:
-    """Where ground truth may lie: at the root, in a folder below it and its data/, else beside or above the images."""
-    bases = [place.root if is_there(place.root, Path.is_dir) else place.root.parent]
-    if place.path == place.root or place.layout == "kaggle":
-        bases += list(place.path.resolve().parents)[: 4 if place.layout == "kaggle" else 1]
-    found: dict[Path, None] = {}
-    for base in bases:
-        below = [folder for sub in _subfolders(base) for folder in (sub, sub / "data")]
-        found.update(dict.fromkeys([base, *below]))
-    return list(found)
+    """Where ground truth may lie: in the folder that was given and below it, else above or beside the images.
+
+    Outside the given folder only a folder that is named as a devkit is entered: a neighbour may be another dataset.
+    """
+    root = place.root if is_there(place.root, Path.is_dir) else place.root.parent
+    inside = [folder for folder in _subfolders(root) if not is_wnid(folder.name)]
+    found = [root, *(folder for sub in inside for folder in (sub, sub / "data")), place.path.parent]
+    if place.layout == "kaggle":  # LOC_val_solution.csv lies beside ILSVRC/, four levels above the images
+        found += list(place.path.resolve().parents)[:4]
+    elif place.path == place.root:
+        beside = [folder for folder in _subfolders(root.resolve().parent) if "devkit" in folder.name.lower()]
+        found += [root.resolve().parent, *(folder for sub in beside for folder in (sub, sub / "data"))]
+    return found
 
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if not is_wnid(path.name) and path.is_dir())
-    except OSError:  # an unreadable parent holds no ground truth that could be read
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:  # an unreadable folder holds no ground truth that could be read
         return []
 
 
