@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.records.result import Scalar
 
-__all__ = ["Need", "environment", "needs"]
+__all__ = ["Need", "best_device_type", "environment", "needs"]
 
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -51,6 +51,15 @@ def environment(device_type: str | None = None) -> dict[str, Scalar]:
     if device_type is not None:
         found |= _of_torch(device_type)
     return {key: value for key, value in found.items() if value is not None}
+
+
+def best_device_type() -> str:
+    """`cuda`, `mps` or `cpu`: the fastest that torch finds here."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def needs() -> list[Need]:

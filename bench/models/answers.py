@@ -24,7 +24,7 @@ from bench.metrics.topk import predictions_from_ranked
 from bench.models.source import ModelSource
 from bench.records.predictions import Predictions, check_sample_ids
 
-__all__ = ["SOURCE", "read_answers"]
+__all__ = ["SOURCE", "read_answers", "sample_ids_in"]
 
 SOURCE = ModelSource(
     takes=frozenset({"file", "sha256"}),
@@ -68,17 +68,41 @@ def read_answers(
         from bench.models.answers_parquet import read_parquet
 
         return read_parquet(path, classes, sample_ids, labels_N, background=background)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise PredictionsError("there is no such file", path=path) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise PredictionsError(f"cannot be read as text ({error})", path=path) from error
+    text = _read_text(path)
     rows = _devkit_rows(path, text, classes, len(sample_ids)) if path.suffix == ".txt" else None
     if rows is None:
         by_id = _csv_rows(path, text, classes, sample_ids)
         rows = [by_id[name] for name in sample_ids]
     return predictions_from_ranked(sample_ids, _padded(rows), classes.num_classes)
+
+
+def sample_ids_in(path: Path) -> tuple[str, ...]:
+    """The sample ids that a file answers, sorted; a devkit text has none, so its lines are numbered.
+
+    Raises:
+        PredictionsError: The file cannot be read.
+    """
+    if path.suffix == ".parquet":
+        from bench.models.answers_parquet import read_table
+
+        return tuple(sorted(set(read_table(path)["sample_id"].to_pylist())))
+    lines = _read_text(path).splitlines()
+    if path.suffix == ".csv":
+        return tuple(sorted({_sample_id(line.partition(",")[0]) for line in lines[1:]}))
+    return tuple(f"{number:08d}" for number in range(len(lines)))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise PredictionsError("there is no such file", path=path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PredictionsError(f"cannot be read as text ({error})", path=path) from error
+
+
+def _sample_id(cell: str) -> str:
+    return cell.strip().strip('"').removesuffix(".JPEG")
 
 
 def _padded(rows: list[list[int]]) -> npt.NDArray[np.int16]:
@@ -136,7 +160,7 @@ def _csv_rows(path: Path, text: str, classes: ClassTable, sample_ids: tuple[str,
     for cells in reader:
         if len(cells) != 2:
             raise PredictionsError(f"line {reader.line_num} has {len(cells)} columns, expected 2", path=path)
-        names.append(cells[0].strip().removesuffix(".JPEG"))
+        names.append(_sample_id(cells[0]))
         answers.append(cells[1].split())
     check_sample_ids(names, sample_ids, path=path)
     with_boxes = _have_boxes(answers)

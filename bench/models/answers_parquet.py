@@ -16,20 +16,17 @@ from bench.errors import NonFiniteError, OutputError, PredictionsError
 from bench.metrics.topk import predictions_from_logits, predictions_from_ranked
 from bench.records.predictions import NUM_KEPT, Predictions, check_sample_ids
 
-__all__ = ["read_parquet"]
+__all__ = ["read_parquet", "read_table"]
 
 _NO_ANSWER = -1
 
 
-def read_parquet(
-    path: Path,
-    classes: ClassTable,
-    sample_ids: tuple[str, ...],
-    labels_N: npt.NDArray[np.int64],
-    *,
-    background: bool,
-) -> Predictions:
-    """The predictions in a Parquet file; arguments and errors are those of `read_answers`."""
+def read_table(path: Path) -> Any:
+    """A Parquet file with a column `sample_id` and answers.
+
+    Raises:
+        PredictionsError: It is something else.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -45,6 +42,20 @@ def read_parquet(
             f"has the columns {', '.join(sorted(columns))}; expected sample_id and logits, or sample_id and classes",
             path=path,
         )
+    return table
+
+
+def read_parquet(
+    path: Path,
+    classes: ClassTable,
+    sample_ids: tuple[str, ...],
+    labels_N: npt.NDArray[np.int64],
+    *,
+    background: bool,
+) -> Predictions:
+    """The predictions in a Parquet file; arguments and errors are those of `read_answers`."""
+    table = read_table(path)
+    columns = set(table.column_names)
     names = table["sample_id"].to_pylist()
     check_sample_ids(names, sample_ids, path=path)
     place = {name: index for index, name in enumerate(names)}

@@ -30,6 +30,7 @@ __all__ = [
     "MODEL_SOURCES",
     "LoadedSubmission",
     "ModelSource",
+    "check_identifiers",
     "checked_file",
     "is_file_name",
     "open_submission",
@@ -164,6 +165,28 @@ def short_form(zoo: str, name: str) -> str:
     return identifier
 
 
+def check_identifiers(folder: Path) -> tuple[str, str]:
+    """The team and the name of a submission, which are the last two parts of its folder.
+
+    Args:
+        folder: An absolute path; the folder need not exist.
+
+    Raises:
+        SubmissionError: A part holds what an identifier may not hold.
+    """
+    team, name = folder.parent.name, folder.name
+    for noun, found in (("team", team), ("name", name)):
+        try:
+            _IDENTIFIER.validate_python(found)
+        except ValidationError as error:
+            raise SubmissionError(
+                f"the {noun} is the folder name {found!r}, which may hold only a-z, 0-9, '.', '_' and '-', starts with "
+                "a letter or digit and has at most 80 characters; rename the folder",
+                path=folder,
+            ) from error
+    return team, name
+
+
 def checked_file(submission: LoadedSubmission, key: str) -> Path:
     """The file that `model.<key>` names, inside the folder and with the sha256 that the manifest promises.
 
@@ -196,16 +219,8 @@ def checked_file(submission: LoadedSubmission, key: str) -> Path:
 def _open_folder(folder: Path) -> LoadedSubmission:
     manifest_path = folder / MANIFEST
     manifest = Submission.load(manifest_path)
-    team, name = folder.parent.name, folder.name
+    team, name = check_identifiers(folder)
     for key, found, written in (("team", team, manifest.team), ("name", name, manifest.name)):
-        try:
-            _IDENTIFIER.validate_python(found)
-        except ValidationError as error:
-            raise SubmissionError(
-                f"the {key} is the folder name {found!r}, which may hold only a-z, 0-9, '.', '_' and '-', starts with "
-                "a letter or digit and has at most 80 characters; rename the folder",
-                path=manifest_path,
-            ) from error
         if written not in (None, found):
             raise SubmissionError(
                 f"is {written!r}, but the folder is named {found!r}; make them agree or remove the key",

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["SOURCE", "input_of"]
 
 _REFUSED_KWARGS = frozenset({"progress", "weights", "weights_backbone"})
+# What torchvision's constructors change when they get a member of the weights enum: the published weights of these
+# two expect inputs scaled as in the original papers, and GoogLeNet drops its auxiliary classifiers.
+_AS_WITH_WEIGHTS = {
+    "googlenet": {"transform_input": True, "aux_logits": False, "init_weights": False},
+    "inception_v3": {"transform_input": True, "init_weights": False},
+}
 
 
 def input_of(preset: Any) -> InputSpec:
@@ -52,9 +58,9 @@ def _build(submission: LoadedSubmission, cache_folder: Path, with_weights: bool)
     _check_name(submission, model.name or "")
     if model.weights is not None and not is_file_name(model.weights):
         member = _member(submission, model.name or "", model.weights)
-        network = _created(submission, member if with_weights else None)
+        network = _created(submission, member if with_weights else None, _AS_WITH_WEIGHTS.get(model.name or "", {}))
         return BuiltModel(module=network, input=merged_input(submission.manifest.input, input_of(member.transforms())))
-    network = _created(submission, None)
+    network = _created(submission, None, {})
     weights = weights_file(submission, cache_folder) if with_weights else None
     notes = load_into(network, weights) if weights is not None else ()
     return BuiltModel(module=network, input=submission.manifest.input or InputSpec(), notes=notes)
@@ -108,15 +114,16 @@ def _member(submission: LoadedSubmission, name: str, weights: str) -> Any:
     return member
 
 
-def _created(submission: LoadedSubmission, member: Any) -> torch.nn.Module:
+def _created(submission: LoadedSubmission, member: Any, as_with_weights: dict[str, bool]) -> torch.nn.Module:
     import torchvision
 
     model = submission.manifest.model
+    kwargs = model.kwargs if member is not None else as_with_weights | model.kwargs
     try:
         with warnings.catch_warnings():
             # GoogLeNet and Inception announce another initialisation each time they start from random weights.
             warnings.filterwarnings("ignore", message=".*default weight initialization.*", category=FutureWarning)
-            network: torch.nn.Module = torchvision.models.get_model(model.name, weights=member, **model.kwargs)
+            network: torch.nn.Module = torchvision.models.get_model(model.name, weights=member, **kwargs)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise WeightsError(
             f"cannot be downloaded from {member.url} ({getattr(error, 'reason', None) or error}); connect to the "
