@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.data.classes import ClassTable
 from bench.data.dataset import Dataset, Sample, read_sample
 from bench.errors import DataError
 from bench.files import digest_of, write_atomic
 
-__all__ = ["content_hashes", "dataset_digest", "manifest_path"]
+__all__ = ["content_hashes", "dataset_digest", "digest_of_hashes", "manifest_path"]
 
 _CHUNK_SAMPLES = 32
 _COLUMNS = ("path", "offset", "num_bytes", "mtime_ns", "sha256")
@@ -54,10 +55,15 @@ def dataset_digest(
         StoreError: The cache cannot be written.
     """
     hashes = content_hashes(dataset, cache_folder=cache_folder, num_threads=num_threads, on_progress=on_progress)
-    wnids = dataset.classes.wnids
+    return digest_of_hashes(dataset.samples, hashes, dataset.classes)
+
+
+def digest_of_hashes(samples: Sequence[Sample], hashes: Sequence[bytes], classes: ClassTable) -> str:
+    """The digest of samples, sorted by id, whose content hashes are known: 64 hex digits."""
     content = hashlib.sha256()
-    for sample, sha256 in zip(dataset.samples, hashes, strict=True):
-        content.update(f"{sample.id}\t{wnids[sample.label]}\t{sha256.hex()}\n".encode(errors="surrogateescape"))
+    for sample, sha256 in zip(samples, hashes, strict=True):
+        line = f"{sample.id}\t{classes.wnids[sample.label]}\t{sha256.hex()}\n"
+        content.update(line.encode(errors="surrogateescape"))
     return content.hexdigest()
 
 

@@ -23,7 +23,7 @@ from bench.errors import DataError
 from bench.records.protocol import Geometry
 from bench.records.submission import InputSpec
 
-__all__ = ["ViewKind", "decode", "geometry_of", "identify", "num_views", "pixels", "view_pixels"]
+__all__ = ["DECODE_FAILURES", "ViewKind", "decode", "geometry_of", "identify", "num_views", "pixels", "view_pixels"]
 
 ViewKind = Literal["single", "ten-crop"]
 
@@ -38,7 +38,7 @@ _FILTERS = {
     "hamming": Image.Resampling.HAMMING,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_DECODE_FAILURES = (
+DECODE_FAILURES = (
     OSError,
     SyntaxError,
     ValueError,
@@ -65,16 +65,21 @@ def decode(content: bytes, name: str) -> Image.Image:
         name: How an error names the file.
 
     Raises:
-        DataError: The file is empty, truncated, or no image; it is never replaced by another one.
+        DataError: The file is empty, truncated, or no image (it is never replaced by another one), or Pillow has been
+            told to accept truncated files.
     """
     image = identify(content, name)
-    # Process-wide switch of Pillow; a library that sets it would turn cut-off files into half-grey images in silence.
-    assert not ImageFile.LOAD_TRUNCATED_IMAGES, "ImageFile.LOAD_TRUNCATED_IMAGES is on"  # noqa: S101 - our own invariant
+    if ImageFile.LOAD_TRUNCATED_IMAGES:  # process-wide; many training scripts set it when they are imported
+        raise DataError(
+            "is not decoded: Pillow's LOAD_TRUNCATED_IMAGES is on, so cut-off files would pass as half-grey images; "
+            "remove the line that sets it from the submission's code",
+            path=name,
+        )
     try:
         image.load()
         # convert("RGB") of an RGB image is a copy of equal bytes: left out.
         return image if image.mode == "RGB" else image.convert("RGB")
-    except _DECODE_FAILURES as error:
+    except DECODE_FAILURES as error:
         raise DataError(f"cannot be decoded ({error}); replace the file with an intact copy", path=name) from error
 
 
@@ -88,7 +93,7 @@ def identify(content: bytes, name: str) -> Image.Image:
         raise DataError("is empty (0 bytes); replace the file with an intact copy", path=name)
     try:
         return Image.open(io.BytesIO(content), formats=_FORMATS)
-    except _DECODE_FAILURES as error:
+    except DECODE_FAILURES as error:
         raise DataError(
             f"is not an image that can be read ({', '.join(_FORMATS)}); it begins with {content[:8]!r}", path=name
         ) from error

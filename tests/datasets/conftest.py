@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -82,15 +81,6 @@ def numbered_labels() -> tuple[int, ...]:
 def imagenet() -> ClassTable:
     """The shipped class table."""
     return class_table("imagenet-1k")
-
-
-@pytest.fixture(scope="session")
-def test_data() -> Path:
-    """The folder of real data; without it the test is skipped."""
-    folder = os.environ.get("BENCH_TEST_DATA")
-    if not folder:
-        pytest.skip("BENCH_TEST_DATA names no folder with real photographs")
-    return Path(folder)
 
 
 @pytest.fixture(scope="session")

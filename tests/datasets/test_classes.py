@@ -43,9 +43,9 @@ def test_no_class_has_its_kit_id_at_its_own_place(imagenet: ClassTable) -> None:
     assert not [index for index, known in enumerate(imagenet.ilsvrc_ids) if index == known - 1]
 
 
-def test_ids_agree_with_the_development_kit(imagenet: ClassTable, test_data: Path) -> None:
+def test_ids_agree_with_the_development_kit(imagenet: ClassTable, real_data: Path) -> None:
     """Each WNID has the id that the kit's map gives it."""
-    rows = [line.split() for line in (test_data / "ilsvrc2015" / "map_clsloc.txt").read_text().splitlines()]
+    rows = [line.split() for line in (real_data / "ilsvrc2015" / "map_clsloc.txt").read_text().splitlines()]
 
     assert {wnid: int(known) for wnid, known, _ in rows} == dict(zip(imagenet.wnids, imagenet.ilsvrc_ids, strict=True))
 

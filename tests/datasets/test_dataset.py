@@ -325,23 +325,23 @@ class TestFaults:
         assert "n01440764: cannot be read (Permission denied)" in done.stdout
 
 
-def test_ground_truth_gives_ids_and_labels_by_image_number(test_data: Path, imagenet: ClassTable) -> None:
+def test_ground_truth_gives_ids_and_labels_by_image_number(real_data: Path, imagenet: ClassTable) -> None:
     """The real validation labels start with the ten known classes and have fifty images a class."""
-    truth = read_devkit(test_data / "ilsvrc2015" / "ILSVRC2015_clsloc_validation_ground_truth.txt", imagenet)
+    truth = read_devkit(real_data / "ilsvrc2015" / "ILSVRC2015_clsloc_validation_ground_truth.txt", imagenet)
 
     assert truth.labels_N[:10].tolist() == [65, 970, 230, 809, 516, 57, 334, 415, 674, 332]
     assert truth.sample_ids[0] == "ILSVRC2012_val_00000001"
     assert np.bincount(truth.labels_N).tolist() == [50] * 1000
 
 
-def test_kaggle_and_devkit_agree_on_every_real_label(test_data: Path, imagenet: ClassTable, tmp_path: Path) -> None:
+def test_kaggle_and_devkit_agree_on_every_real_label(real_data: Path, imagenet: ClassTable, tmp_path: Path) -> None:
     """Both ground truths of the 50,000 validation images are read to the same classes."""
     from bench.data.groundtruth import find_labels
     from bench.data.layouts import ImageFile, Place
 
     place = Place("kaggle", tmp_path / "val", tmp_path, has_class_folders=False)
-    (tmp_path / "LOC_val_solution.csv.gz").symlink_to(test_data / "ilsvrc2015" / "LOC_val_solution.csv.gz")
-    truth = read_devkit(test_data / "ilsvrc2015" / "ILSVRC2015_clsloc_validation_ground_truth.txt", imagenet)
+    (tmp_path / "LOC_val_solution.csv.gz").symlink_to(real_data / "ilsvrc2015" / "LOC_val_solution.csv.gz")
+    truth = read_devkit(real_data / "ilsvrc2015" / "ILSVRC2015_clsloc_validation_ground_truth.txt", imagenet)
 
     label_of = find_labels(place, imagenet)
 
@@ -349,9 +349,9 @@ def test_kaggle_and_devkit_agree_on_every_real_label(test_data: Path, imagenet: 
     assert labels == truth.labels_N.tolist()
 
 
-def test_the_real_photographs_open(test_data: Path, imagenet: ClassTable) -> None:
+def test_the_real_photographs_open(real_data: Path, imagenet: ClassTable) -> None:
     """300 of the 1000 classes: the label is the position of the WNID among all, not among the folders."""
-    dataset = open_part(test_data / "imagenet-sample")
+    dataset = open_part(real_data / "imagenet-sample")
 
     assert len(dataset) == 300
     assert [imagenet.wnids[label] for label in dataset.labels_N] == [name.split("/")[0] for name in dataset.sample_ids]
