@@ -30,7 +30,8 @@ IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 """What timm's readers take as well, compared in lower case; a `.JPEG` may still hold a PNG."""
 _KAGGLE_FOLDERS = ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
 _TAR_NAMES = {"val": "ILSVRC2012_img_val.tar"}
-_NUMBERED = re.compile(r"\w+_(?P<split>val|test)_(?P<number>\d{8})", re.ASCII)
+_NUMBERED = re.compile(r"\w+_val_(\d{8})", re.ASCII)
+"""Numbered names of validation images; test images have them too, but no published ground truth."""
 _SPLITS = ("train", "val", "test")
 
 
@@ -78,13 +79,13 @@ class Listing:
 
 
 def image_number(stem: str) -> int | None:
-    """The running number in a name such as `ILSVRC2012_val_00000001`, 1-based; None for any other name.
+    """The number in a validation image's name such as `ILSVRC2012_val_00000001`, 1-based; None for any other name.
 
     >>> image_number("ILSVRC2012_val_00000017"), image_number("n01440764_10026")
     (17, None)
     """
     match = _NUMBERED.fullmatch(stem)
-    return int(match["number"]) if match else None
+    return int(match[1]) if match else None
 
 
 def locate(root: Path, split: str) -> Place:
@@ -128,8 +129,8 @@ def _recognise(folder: Path, root: Path, split: str) -> Place | None:
         if entry.is_dir():
             has_folders = True
             has_wnids = has_wnids or is_wnid(entry.name)
-        elif (match := _NUMBERED.fullmatch(Path(entry.name).stem)) and match["split"] == split:
-            has_numbered = True
+        elif split == "val" and not has_numbered:
+            has_numbered = image_number(Path(entry.name).stem) is not None
         if has_wnids:
             break
     in_kaggle = folder.parent.name == "CLS-LOC"

@@ -215,6 +215,18 @@ class TestFaults:
         ):
             open_dataset(tmp_path, VAL)
 
+    def test_test_images_get_no_validation_labels(self, tmp_path: Path, make_layout: MakeLayout) -> None:
+        """The kit's ground truth is of the validation images; the numbers of test images mean nothing in it."""
+        root = make_layout(tmp_path, "flat, devkit folder")
+        for path in sorted((root / "val").iterdir()):
+            path.rename(path.with_name(path.name.replace("_val_", "_test_")))
+        with pytest.raises(DataError, match="holds no val images"):
+            open_part(root)
+        (root / "val").rename(root / "test")
+
+        with pytest.raises(DataError, match="holds no test images"):
+            open_part(root, DatasetSpec(name="imagenet-1k", split="test", num_samples=100_000))
+
     def test_an_empty_folder(self, tmp_path: Path) -> None:
         """An empty folder is called one."""
         with pytest.raises(DataError, match="found an empty folder"):
