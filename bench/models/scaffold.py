@@ -11,9 +11,9 @@ from bench.models.source import MANIFEST
 __all__ = ["write_scaffold"]
 
 _MANIFEST = """\
-# Every key: docs/formats.md. Check it with `bench check {folder}`.
+# Every key: docs/formats.md. After a change: `bench check` and this folder.
 format_version = 1
-title = "{title}"                # what a board shows; team and name are the folders' names
+title = "{title}"  # what a board shows; team and name are the folders' names
 # team_title = "Acme Research"
 # description = "What is special about it, in a sentence or two."
 # contact = "models@acme.example"
@@ -25,7 +25,7 @@ extra_training_data = "none"     # or the name of the data beyond ILSVRC-2012 th
 [model]
 {model}
 [outputs]
-classes = "{classes}"            # the class table that names the order of the outputs
+classes = "{classes}"  # the class table that names the order of the outputs
 background = false               # true: output 0 is an extra background class
 
 {input}# [claims]                       # what you report; a gap larger than the interval is flagged
@@ -130,7 +130,6 @@ def write_scaffold(folder: Path, *, source: str, classes: ClassTable) -> list[Pa
     shows_input = source in ("python", "exported")
     texts = {
         MANIFEST: _MANIFEST.format(
-            folder=folder,
             title=folder.name,
             model=model,
             classes=classes.name,
