@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 from bench.errors import UsageError, nearest
 
@@ -13,7 +13,7 @@ __all__ = ["LazyTable"]
 T = TypeVar("T")
 
 
-class LazyTable(Generic[T]):
+class LazyTable(Mapping[str, T]):
     """The explicit table of one extension point.
 
     Args:
@@ -27,6 +27,9 @@ class LazyTable(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -207,11 +207,15 @@ class Store:
     ) -> Path:
         """Adds a result and what lies beside it; the result's own file comes last.
 
+        The very same record, such as a second failure within a second, is there already and stays.
+
         Raises:
-            StoreError: The disk is full, the folder cannot be written, or the run is already there.
+            StoreError: The disk is full, the folder cannot be written, or another record has this run id.
         """
         path = self._path_of(result)
         if path.exists():
+            if path.read_text(encoding="utf-8") == result.to_text():
+                return path
             raise StoreError("is already there; results are never overwritten", path=path)
         if correctness is not None:
             write_atomic(path.with_suffix(".bits"), correctness.to_bytes())

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -55,5 +56,84 @@ def make_result() -> Callable[..., Result]:
             "isolation": "none",
         }
         return Result.create(**values | fields)
+
+    return make
+
+
+WNIDS = ("n01440764", "n01443537", "n01484850", "n03995372")
+"""Four classes of ImageNet-1k: indices 0, 1, 2 and 740."""
+
+TINY_MODEL = """
+import torch
+from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self, num_outputs: int = 1000) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(4)
+        self.head = nn.Linear(48, num_outputs)
+
+    def forward(self, images):
+        return self.head(self.pool(images).flatten(1))
+
+
+def build_model(**kwargs):
+    return Tiny(**kwargs)
+"""
+
+TINY_PROTOCOL = """
+format_version = 1
+id = "tiny-val"
+kind = "evaluate"
+title = "A few small pictures"
+division = "closed"
+dataset = { name = "imagenet-1k", split = "val", num_samples = 12 }
+geometry = { resize = 36, crop = 32 }
+precision = {}
+views = {}
+metrics = { rank_by = "top1", report = ["top1", "top5", "mean_per_class", "ece", "nll"] }
+"""
+
+
+@pytest.fixture
+def tiny_data(tmp_path: Path) -> Path:
+    """A folder with `val/<WNID>/*.JPEG`: twelve small pictures of four classes."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    number = 0
+    for wnid in WNIDS:
+        folder = tmp_path / "imagenet" / "val" / wnid
+        folder.mkdir(parents=True)
+        for _ in range(3):
+            number += 1
+            small_HWC = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            image = Image.fromarray(small_HWC).resize((50, 40))
+            image.save(folder / f"ILSVRC2012_val_{number:08d}.JPEG", format="JPEG")
+    return tmp_path / "imagenet"
+
+
+@pytest.fixture
+def tiny_protocol(tmp_path: Path) -> Path:
+    """The file of a protocol for these pictures."""
+    path = tmp_path / "tiny-val.toml"
+    path.write_text(TINY_PROTOCOL)
+    return path
+
+
+@pytest.fixture
+def make_submission(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes the folder of a submission with Python code."""
+
+    def make(code: str = TINY_MODEL, *, team: str = "acme", name: str = "tiny", more: str = "", keys: str = "") -> Path:
+        folder = tmp_path / "submissions" / team / name
+        folder.mkdir(parents=True)
+        (folder / "model.py").write_text(code)
+        (folder / "submission.toml").write_text(
+            f'format_version = 1\ntitle = "Tiny"\n{keys}\n'
+            f'[model]\nsource = "python"\nfile = "model.py"\nfactory = "build_model"\n{more}\n'
+        )
+        return folder
 
     return make

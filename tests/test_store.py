@@ -107,11 +107,15 @@ def test_a_superseding_run_must_exist(store: Store, make_result: MakeResult) -> 
 
 
 def test_a_result_is_never_overwritten(store: Store, make_result: MakeResult) -> None:
-    """Adding the same run twice is refused."""
-    store.add(make_result())
+    """The same record again changes nothing; another record under the same run id is refused."""
+    result = make_result()
+    path = store.add(result)
+    before = path.stat()
 
+    assert store.add(result) == path
+    assert path.stat() == before
     with pytest.raises(StoreError, match="never overwritten"):
-        store.add(make_result())
+        store.add(make_result(notes=("other",)).model_copy(update={"run": result.run}))
 
 
 def test_an_ambiguous_beginning_of_a_run_is_refused(store: Store, make_result: MakeResult) -> None:

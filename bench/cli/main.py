@@ -89,4 +89,4 @@ def main() -> None:
     """Entry point of the console script."""
     if sys.platform == "win32":
         sys.exit("bench runs on Linux and macOS; on Windows use WSL.")
-    cli()
+    cli(prog_name="bench")

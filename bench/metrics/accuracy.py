@@ -5,7 +5,7 @@ Shape letters: N samples, C classes.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,15 +38,15 @@ def top5_error(answers: Answers) -> npt.NDArray[np.bool_]:
 class _ClassCounts(NamedTuple):
     """Weighted counts of the classes that are present in the ground truth."""
 
-    right: npt.NDArray[Any]
-    labelled: npt.NDArray[Any]
-    answered: npt.NDArray[Any]
+    right: npt.NDArray[np.float64]
+    labelled: npt.NDArray[np.float64]
+    answered: npt.NDArray[np.float64]
 
 
 def _count(answers: Answers, weights_N: Weights) -> _ClassCounts:
     num_classes, right_N = answers.num_classes, answers.top1_N
     labelled_C = np.bincount(answers.labels_N, weights_N, num_classes)
-    right_C = np.bincount(answers.labels_N[right_N], weights_N[right_N], num_classes)
+    right_C = np.bincount(answers.labels_N, weights_N * right_N, num_classes)
     # An image without an answer (-1) is answered by no class: bin 0 takes it and is dropped.
     answered_C = np.bincount(answers.first_N + 1, weights_N, num_classes + 1)[1:]
     present_C = labelled_C > 0

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from bench.files import canonical_json
 from bench.records.base import FileRecord, Record
 
 __all__ = ["Breakdown", "Confusion"]
@@ -43,3 +44,7 @@ class Breakdown(FileRecord):
         if len({len(self.num_samples), len(self.num_top1), len(self.num_top5), len(self.num_answered)}) != 1:
             raise ValueError("the counts by class have different lengths")
         return self
+
+    def to_text(self) -> str:
+        """The record on one line: thousands of counts, which nobody reads one below the other."""
+        return canonical_json(self.as_json()) + "\n"

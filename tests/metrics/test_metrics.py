@@ -153,6 +153,14 @@ def test_metrics_of_probabilities_are_left_out_where_there_are_none() -> None:
     assert unavailable(list(METRICS), answers) == ["ece", "nll", "brier"]
 
 
+def test_answers_that_are_all_wrong_score_zero() -> None:
+    """No right answer at all is a value like any other: counting nothing once gave whole numbers and a crash."""
+    answers = Answers(predictions_from_ranked(("a", "b"), np.array([[1], [0]]), num_classes=3), np.array([2, 2]))
+    found = estimate(["top1", "mean_per_class", "macro_precision", "macro_f1"], answers)
+
+    assert [found[name].value for name in found] == [0, 0, 0, 0]
+
+
 def test_no_answer_is_a_wrong_answer() -> None:
     """An image without a guess counts in the denominator, and for no class."""
     answers = Answers(predictions_from_ranked(("a", "b"), np.array([[-1], [0]]), num_classes=3), np.array([2, 0]))

@@ -1,0 +1,86 @@
+"""The command line as a whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bench import __version__
+from bench.cli.main import COMMANDS, cli
+
+OPTIONS = Path(__file__).parents[1] / "data" / "cli_options.json"
+
+
+def _commands() -> dict[str, click.Command]:
+    """Every command and subcommand, by its full name."""
+    found: dict[str, click.Command] = {}
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name} {sub}": item for sub, item in command.commands.items()}
+    return found
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    """One line of help in the list, and an example on its own page."""
+    for full, command in _commands().items():
+        if full.split()[0] == name and not isinstance(command, click.Group):
+            assert command.help is not None, full
+            assert "Example" in command.help, full
+            assert CliRunner().invoke(cli, [*full.split(), "--help"]).exit_code == 0
+
+
+def test_the_options_are_those_that_were_decided() -> None:
+    """Other tools rely on them: a new or changed option is a decision, made in this golden file."""
+    found = {
+        name: sorted(option for parameter in command.params for option in parameter.opts if option.startswith("--"))
+        for name, command in _commands().items()
+        if not isinstance(command, click.Group)
+    }
+
+    assert found == json.loads(OPTIONS.read_text())
+
+
+def test_the_version_is_printed() -> None:
+    """A bug report starts with it."""
+    assert CliRunner().invoke(cli, ["--version"]).output == f"bench, version {__version__}\n"
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    """Exit code 2, and the way to help."""
+    result = CliRunner().invoke(cli, ["evalute"])
+
+    assert result.exit_code == 2
+    assert "No such command 'evalute'" in result.output
+
+
+def test_a_foreseeable_failure_is_a_message_without_traceback() -> None:
+    """The error's own exit code, one sentence on stderr, nothing on stdout."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "evaluate", "timm:resnet18", "--protocol", "imagenet-val-closd", "--data", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no protocol 'imagenet-val-closd': did you mean imagenet-val-closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_is_the_same_as_module_and_as_command() -> None:
+    """`python -m bench` is the command too."""
+    done = subprocess.run([sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("Usage: bench ")
+    assert all(name in done.stdout for name in COMMANDS)
