@@ -12,7 +12,7 @@ import click
 from bench.cli.common import json_option, note, print_json, print_table, progress_bar, workers_option
 
 if TYPE_CHECKING:
-    from bench.data.verify import DatasetReport, SplitReport
+    from bench.data.report import DatasetReport, SplitReport
 
 __all__ = ["data"]
 

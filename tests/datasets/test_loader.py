@@ -109,7 +109,7 @@ def test_an_interrupt_ends_at_once(dataset: Dataset) -> None:
         "import bench.data.loader as loader; from bench.data.dataset import open_dataset\n"
         "from bench.records.protocol import DatasetSpec, Geometry\n"
         "original = loader.read_sample\n"
-        "loader.read_sample = lambda sample: (time.sleep(0.3), original(sample))[1]\n"
+        "loader.read_sample = lambda sample: (time.sleep(1), original(sample))[1]\n"
         "spec = DatasetSpec(name='imagenet-1k', split='val', num_samples=50_000)\n"
         "dataset = open_dataset(Path(sys.argv[1]), spec, allow_partial=True)\n"
         "print('ready', flush=True)\n"
@@ -125,5 +125,5 @@ def test_an_interrupt_ends_at_once(dataset: Dataset) -> None:
         child.send_signal(signal.SIGINT)
         child.wait(timeout=10)
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5  # eleven images would take eleven seconds
     assert child.returncode != 0

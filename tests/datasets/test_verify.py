@@ -13,7 +13,8 @@ from bench.cli.main import cli
 from bench.data.classes import ClassTable
 from bench.data.contents import dataset_digest
 from bench.data.dataset import open_dataset
-from bench.data.verify import DatasetReport, SplitReport, verify
+from bench.data.report import DatasetReport, SplitReport
+from bench.data.verify import verify
 from bench.errors import DataError
 from bench.records.protocol import DatasetSpec
 
