@@ -46,7 +46,7 @@ def verify(
         DataError: A split is not there, or its images have no labels.
     """
     listings = {split: list_images(place) for split, place in _places(root, splits).items()}
-    classes = class_table(spec.name) if spec else recognise(listings.values())
+    classes = class_table(spec.name) if spec else recognise(_with_folders(listings, root))
     reports = []
     for split, listing in listings.items():
         expected = IMAGENET_SIZES.get(split) if classes.name == "imagenet-1k" else None
@@ -76,6 +76,13 @@ def _places(root: Path, splits: Sequence[str] | None) -> dict[str, Place]:
     if not places and reason is not None:
         raise reason
     return places
+
+
+def _with_folders(listings: dict[str, Listing], root: Path) -> Iterable[Listing]:
+    """The listings, or those of all splits when these have no class folders that would tell the dataset."""
+    if any(listing.folders for listing in listings.values()):
+        return listings.values()
+    return [list_images(place) for place in _places(root, None).values()]
 
 
 def recognise(listings: Iterable[Listing]) -> ClassTable:

@@ -228,6 +228,25 @@ class TestCommand:
         assert done.exit_code == 2
         assert "did you mean imagenet-val-closed" in done.stderr
 
+    def test_a_drawn_dataset_is_sound_in_every_layout(self, tmp_path: Path) -> None:
+        """`synth` writes what `verify` accepts; without class folders, validation labels come from its devkit."""
+        root = tmp_path / "drawn"
+        drawn = bench("synth", root, "--classes", 3, "--train-per-class", 2, "--val-per-class", 2, "--workers", 1)
+        assert (drawn.exit_code, drawn.stdout) == (0, f"{root}\n")
+        first = json.loads(bench("verify", root, "--split", "val", "--json").stdout)
+        for path in sorted((root / "val").glob("*/*")):
+            path.rename(root / "val" / path.name)
+        for folder in (root / "val").glob("n*"):
+            folder.rmdir()
+
+        second = bench("verify", root, "--split", "val", "--json")
+
+        assert second.exit_code == 0
+        report = json.loads(second.stdout)
+        assert report["dataset"] == first["dataset"] == "shapes3"
+        assert report["splits"][0]["layout"] == "flat"
+        assert report["splits"][0]["digest"] == first["splits"][0]["digest"]
+
     def test_the_real_photographs_have_no_undecodable_file(self, real_data: Path) -> None:
         """300 photographs of 300 classes; that 700 are missing is a fault."""
         done = bench("verify", real_data / "imagenet-sample", "--json")
