@@ -45,12 +45,17 @@ class _ClassCounts(NamedTuple):
 
 def _count(answers: Answers, weights_N: Weights) -> _ClassCounts:
     num_classes, right_N = answers.num_classes, answers.top1_N
-    labelled_C = np.bincount(answers.labels_N, weights_N, num_classes)
-    right_C = np.bincount(answers.labels_N, weights_N * right_N, num_classes)
+    labelled_C = _sums(answers.labels_N, weights_N, num_classes)
+    right_C = _sums(answers.labels_N, weights_N * right_N, num_classes)
     # An image without an answer (-1) is answered by no class: bin 0 takes it and is dropped.
-    answered_C = np.bincount(answers.first_N + 1, weights_N, num_classes + 1)[1:]
+    answered_C = _sums(answers.first_N + 1, weights_N, num_classes + 1)[1:]
     present_C = labelled_C > 0
     return _ClassCounts(right_C[present_C], labelled_C[present_C], answered_C[present_C])
+
+
+def _sums(classes_N: npt.NDArray[np.int64], weights_N: Weights, num_classes: int) -> npt.NDArray[np.float64]:
+    """The sum of the weights of each class, shape (C,)."""
+    return np.bincount(classes_N, weights_N, num_classes).astype(np.float64, copy=False)
 
 
 def mean_per_class(answers: Answers, weights_N: Weights) -> float:
