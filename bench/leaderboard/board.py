@@ -179,7 +179,9 @@ def _reason(loaded: LoadedBoard, run: dict[str, Any], value: str) -> str | None:
     if run["status"] not in board.statuses:
         return f"status {run['status']}; this board ranks {' and '.join(board.statuses)} results"
     if run["protocol.version"] != protocol.version:
-        return f"measured under version {run['protocol.version']} of the protocol, the current one is {protocol.version}"
+        return (
+            f"measured under version {run['protocol.version']} of the protocol, the current one is {protocol.version}"
+        )
     if is_missing(run["protocol.digest"]):
         if protocol.kind != "reported":
             return "the result does not say which text of the protocol it was measured under"

@@ -122,7 +122,6 @@ def _interval(name: str, title: str) -> Column:
         source=f"metrics.{name}",
         digits=2,
         scale=100,
-        unit="%",
         higher_is_better=METRICS[name].higher_is_better,
         width=236,
     )
@@ -233,12 +232,10 @@ _ALL = (
         "Extra data",
         "Training data beyond ILSVRC-2012, as the submission states it.",
         "submission.extra_training_data",
-        width=120,
+        width=150,
         group="entry",
     ),
-    _text(
-        "license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"
-    ),
+    _text("license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"),
     _text("source", "Source", "Where the model comes from.", "submission.source", width=112, group="entry"),
     Column(
         name="date",
@@ -278,5 +275,3 @@ def column_of(metric: str) -> Column:
     return Column(
         name=metric, title=metric, help="", group="accuracy", kind="number", source=f"metrics.{metric}.value", digits=4
     )
-
-

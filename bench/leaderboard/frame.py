@@ -13,7 +13,7 @@ Counts are nullable integers, what no record has is missing (NA); `BASE_COLUMNS`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -24,7 +24,7 @@ from bench.store import Stored
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BASE_COLUMNS", "frame_of"]
+__all__ = ["BASE_COLUMNS", "flat_row", "frame_of", "frame_of_rows"]
 
 BASE_COLUMNS = (
     "run",
@@ -80,9 +80,13 @@ def frame_of(results: Iterable[Result | Stored]) -> pd.DataFrame:
     Args:
         results: Results, or stored results, which also know whether they were retracted.
     """
+    return frame_of_rows([flat_row(item) for item in results])
+
+
+def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of `flat_row` as a data frame."""
     import pandas as pd
 
-    rows = [_row(item) for item in results]
     columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in BASE_COLUMNS}
     for index, row in enumerate(rows):
         for name, value in row.items():
@@ -93,7 +97,8 @@ def frame_of(results: Iterable[Result | Stored]) -> pd.DataFrame:
     return pd.DataFrame({name: _series(name, columns[name]) for name in fixed + others})
 
 
-def _row(item: Result | Stored) -> dict[str, Any]:
+def flat_row(item: Result | Stored) -> dict[str, Any]:
+    """One result as a row of the frame: from column name to plain value, without what the record does not have."""
     result, retraction = (item.result, item.retraction) if isinstance(item, Stored) else (item, None)
     row: dict[str, Any] = {"entry": result.entry, "state": "current"}
     _flatten(result, "", row)
