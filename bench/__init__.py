@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.version import __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
 __all__ = ["__version__", "load_results"]
-
-__version__ = "0.1.0"
 
 
 def load_results(path: str | Path = "leaderboards/results") -> pd.DataFrame:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench import __version__
 from bench.backends.device import device_type, guess_device, resolve_device
 from bench.backends.run import Measured, Progress, RunOptions, run_submission
 from bench.data.classes import ClassTable, class_table
@@ -28,6 +27,7 @@ from bench.records.correctness import Correctness
 from bench.records.protocol import Precision, Protocol
 from bench.records.result import DatasetRef, Failure, PredictionsRef, ProtocolRef, Result, SubmissionRef
 from bench.store import EqualRun, Store
+from bench.version import __version__
 
 __all__ = ["Outcome", "evaluate", "protocol_ref", "score_file", "scoring_notes"]
 

@@ -21,8 +21,8 @@ def env(as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from bench import __version__
     from bench.measure.environment import best_device_type, environment, needs
+    from bench.version import __version__
 
     found = {"bench": __version__} | environment(best_device_type())
     wanted = needs()

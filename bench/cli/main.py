@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from bench import __version__
 from bench.errors import BenchError
+from bench.version import __version__
 
 __all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
 

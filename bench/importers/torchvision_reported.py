@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench import __version__
 from bench.files import digest_of
 from bench.models.source import short_form
 from bench.models.torchvision_zoo import input_of
@@ -21,6 +20,7 @@ from bench.records.protocol import Geometry, Protocol
 from bench.records.result import Cost, DatasetRef, Estimate, ProtocolRef, Result, ResultInput, SubmissionRef
 from bench.stats.intervals import wilson
 from bench.store import Store
+from bench.version import __version__
 
 __all__ = ["PROTOCOL", "Imported", "Reported", "import_torchvision", "paper_of", "reported_by_torchvision"]
 

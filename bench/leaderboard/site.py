@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import __version__
 from bench.data.classes import class_table
 from bench.errors import BenchError, RecordError
 from bench.leaderboard.board import Standing, load_boards, standing
@@ -32,6 +31,7 @@ from bench.leaderboard.table import board_csv, board_records, chunks, script_dat
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.breakdown import Breakdown
 from bench.store import Store, Stored
+from bench.version import __version__
 
 __all__ = ["CheckReport", "PublishReport", "Site", "check", "publish"]
 

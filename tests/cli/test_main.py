@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench import __version__
+from bench.version import __version__
 from bench.cli.main import COMMANDS, cli
 
 OPTIONS = Path(__file__).parents[1] / "data" / "cli_options.json"
