@@ -1,7 +1,9 @@
 """Writes the documents that are derived from the code: `python docs/generate.py`; `--check` only compares.
 
-`cli.md` from every command's help, `protocols.md` from the TOML files, `metrics-and-columns.md` from the tables, and
-`schemas/*.json`, which editors use to complete and check the files that people write.
+- `cli.md` from every command's help
+- `formats.md` from `formats.head.md`, the records, and the docstrings of their fields
+- `protocols.md` from the TOML files, `metrics-and-columns.md` from the tables
+- `schemas/*.json` from the records: editors use them to complete and check the files that people write
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
@@ -18,6 +22,7 @@ from bench.cli.main import COMMANDS, cli
 from bench.leaderboard.columns import COLUMNS
 from bench.metrics import METRICS
 from bench.protocols import load_protocol, protocol_ids
+from bench.records.base import FileRecord, Record
 from bench.records.board import Board
 from bench.records.breakdown import Breakdown
 from bench.records.protocol import Protocol
@@ -26,13 +31,47 @@ from bench.records.submission import Submission
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = "<!-- Written by docs/generate.py; change the code instead, then run it again. -->\n\n"
-RECORDS = {
-    "board": Board,
-    "classes": Breakdown,
-    "protocol": Protocol,
-    "result": Result,
-    "retraction": Retraction,
-    "submission": Submission,
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """A kind of file: where it lies, what it is for, and the record that it holds."""
+
+    where: str
+    purpose: str
+    record: type[FileRecord]
+
+
+FORMATS = {
+    "submission": FileFormat(
+        where="submissions/&lt;team&gt;/&lt;name&gt;/submission.toml",
+        purpose="What a team hands in. Its digest covers this file's content and every other file of the folder except "
+        "hidden ones, `__pycache__`, `*.md` and `LICENSE`.",
+        record=Submission,
+    ),
+    "protocol": FileFormat(
+        where="bench/protocols/&lt;id&gt;.toml",
+        purpose="Every choice that can move a number. Its digest covers all but titles, sources and the reference.",
+        record=Protocol,
+    ),
+    "board": FileFormat(
+        where="leaderboards/boards/&lt;id&gt;.toml", purpose="Which protocol and columns make one page.", record=Board
+    ),
+    "result": FileFormat(
+        where="leaderboards/results/&lt;protocol&gt;/&lt;team&gt;/&lt;name&gt;/&lt;run&gt;.json",
+        purpose="One run; immutable. Rates are fractions from 0 to 1, units stand in the names of costs.",
+        record=Result,
+    ),
+    "classes": FileFormat(
+        where="&lt;run&gt;.classes.json, beside the result",
+        purpose="The run's answers summed up by class.",
+        record=Breakdown,
+    ),
+    "retraction": FileFormat(
+        where="&lt;run&gt;.retract.json, beside the result",
+        purpose="The result is withdrawn or superseded; the result itself is never edited.",
+        record=Retraction,
+    ),
 }
 
 
@@ -96,14 +135,68 @@ def tables_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def formats_page() -> str:
+    """Every file and key."""
+    introduction = (DOCS / "formats.head.md").read_text(encoding="utf-8")
+    parts = [f"# Files and keys\n\n{GENERATED}{introduction}"]
+    for name, kind in FORMATS.items():
+        parts.append(f"\n## {name.capitalize()}: `{kind.where}`\n".replace("&lt;", "<").replace("&gt;", ">"))
+        parts.append(f"{kind.purpose} Format version {kind.record.FORMAT_VERSION}; schema: ")
+        parts[-1] += f"[{name}.schema.json](schemas/{name}.schema.json).\n\n| key | type | default | meaning |"
+        parts.append("| --- | --- | --- | --- |")
+        parts += [f"| `{key}` | {kind_} | {default} | {text} |" for key, kind_, default, text in _keys(kind.record)]
+    return "\n".join(parts) + "\n"
+
+
+def _keys(record: type[Record], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of every key of a record, nested ones with dots."""
+    for name, field in record.model_fields.items():
+        default = "required" if field.is_required() else f"`{json.dumps(field.get_default(), default=_plain)}`"
+        nested = _record_in(field.annotation)
+        yield f"{prefix}{name}", _type_words(field.annotation), default, field.description or ""
+        if nested is not None:
+            yield from _keys(nested, f"{prefix}{name}.")
+
+
+def _record_in(annotation: Any) -> type[Record] | None:
+    """The record that an annotation holds, whether optional, in a tuple or in a dict."""
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return annotation
+    return next((found for item in get_args(annotation) if (found := _record_in(item)) is not None), None)
+
+
+def _type_words(annotation: Any) -> str:
+    """A type for people: `text`, `number`, `list of text`, or the allowed values."""
+    origin, items = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_words(items[0])
+    if origin is Literal:
+        return ", ".join(f"`{json.dumps(item)}`" for item in items)
+    if origin in (UnionType, Union):
+        return " or ".join(_type_words(item) for item in items if item is not type(None))
+    if origin is tuple:
+        many = len(items) == 2 and items[1] is Ellipsis
+        return f"list of {_type_words(items[0])}" if many else f"list of {len(items)}: {_type_words(items[0])}"
+    if origin is dict:
+        return f"table of {_type_words(items[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return "table"
+    return {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}[annotation]
+
+
+def _plain(value: Any) -> Any:
+    return value.as_json() if isinstance(value, Record) else str(value)
+
+
 def pages() -> dict[str, str]:
     """From file name below `docs/` to its content."""
     schemas = {
-        f"schemas/{name}.schema.json": json.dumps(record.model_json_schema(), indent=1, sort_keys=True) + "\n"
-        for name, record in RECORDS.items()
+        f"schemas/{name}.schema.json": json.dumps(kind.record.model_json_schema(), indent=1, sort_keys=True) + "\n"
+        for name, kind in FORMATS.items()
     }
     return {
         "cli.md": cli_page(),
+        "formats.md": formats_page(),
         "protocols.md": protocols_page(),
         "metrics-and-columns.md": tables_page(),
     } | schemas
