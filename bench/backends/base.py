@@ -62,6 +62,17 @@ class ModelSession(ABC):
             DeviceError: The device's memory is too small for the batch.
         """
 
+    @abstractmethod
+    def gmacs(self, img_size: int) -> float:
+        """Multiply-adds of one image, in units of 10^9.
+
+        Args:
+            img_size: Side of the square input, in pixels.
+
+        Raises:
+            ModelError: They cannot be counted for this model.
+        """
+
 
 class Backend(ABC):
     """A place to run. Each one passes the contract tests of `tests/backends/test_contract.py`."""

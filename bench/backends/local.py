@@ -19,7 +19,7 @@ from bench.backends.base import Backend, ModelSession, RunSpec
 from bench.backends.device import device_type
 from bench.errors import DeviceError, ModelError, OutputError
 from bench.measure.environment import environment
-from bench.measure.parameters import count_parameters
+from bench.measure.parameters import count_gmacs, count_parameters
 from bench.models.build import build_model
 from bench.models.source import LoadedSubmission
 from bench.records.protocol import Precision
@@ -69,6 +69,12 @@ class _LocalSession(ModelSession):
             raise
         except Exception as error:  # the submission's own code may raise anything
             raise _readable(error, "its forward pass", batch_size=len(images_NHWC)) from error
+
+    def gmacs(self, img_size: int) -> float:
+        try:
+            return count_gmacs(self._module, img_size)
+        except Exception as error:  # the submission's own code may raise anything
+            raise _readable(error, "a forward pass at batch size 1", batch_size=None) from error
 
     def _normalise(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
         """Float32, order "unit": divide by 255, subtract the mean, divide by the standard deviation."""

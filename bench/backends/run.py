@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from bench.backends import BACKENDS
-from bench.backends.base import RunSpec
+from bench.backends.base import ModelSession, RunSpec
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
 from bench.backends.inference import Answered, answer
 from bench.data.dataset import Dataset
 from bench.data.transforms import geometry_of
+from bench.errors import BenchError
 from bench.models.answers import read_answers
 from bench.models.source import LoadedSubmission, checked_file
 from bench.records.predictions import Predictions
@@ -91,6 +92,7 @@ def run_submission(
             classes=dataset.classes,
             sample_ids=dataset.sample_ids,
             labels_N=dataset.labels_N,
+            background=submission.manifest.outputs.background,
         )
         return Measured(predictions=predictions)
     with _cache_folder(options) as cache_folder:
@@ -124,15 +126,26 @@ def _run_model(
             on_progress=on_progress,
         )
         done = time.perf_counter()
+        costs, cost_notes = _costs(session, geometry.crop)
         return Measured(
             predictions=answered.predictions,
             input=ResultInput(geometry=geometry, mean=session.input.mean, std=session.input.std),
             isolation=backend.isolation,
-            costs={"num_params": Cost(value=session.num_params, unit="parameters")},
+            costs=costs,
             environment=session.environment | {"batch_size": batch_size, "num_decode_threads": options.num_threads},
             timing={"start_s": round(ready - started, 3), "evaluate_s": round(done - ready, 3)},
-            notes=_tie_notes(answered),
+            notes=_tie_notes(answered) + cost_notes,
         )
+
+
+def _costs(session: ModelSession, img_size: int) -> tuple[dict[str, Cost], tuple[str, ...]]:
+    """What the model costs by its definition, and a note where that cannot be counted."""
+    costs = {"num_params": Cost(value=session.num_params, unit="parameters")}
+    try:
+        gmacs = session.gmacs(img_size)
+    except BenchError as error:
+        return costs, (f"No multiply-adds: {error}.",)
+    return costs | {"gmacs": Cost(value=round(gmacs, 6), unit="GMAC")}, ()
 
 
 def _tie_notes(answered: Answered) -> tuple[str, ...]:

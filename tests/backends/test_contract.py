@@ -103,6 +103,15 @@ class TestBackend:
         with pytest.raises(ModelError, match="RuntimeError: no"), BACKENDS[name]().start(submission, _spec(tmp_path)):
             pass
 
+    def test_multiply_adds_and_parameters_are_counted(
+        self, name: str, tmp_path: Path, make_submission: MakeSubmission
+    ) -> None:
+        """A linear layer of 48 x 1000 has that many multiply-adds, and 1000 parameters more."""
+        submission = open_submission(str(make_submission()))
+        with BACKENDS[name]().start(submission, _spec(tmp_path)) as session:
+            assert session.num_params == 48 * 1000 + 1000
+            assert session.gmacs(32) == pytest.approx(48_000 / 1e9)
+
     def test_isolation_is_one_of_the_levels(self, name: str) -> None:
         """Every result says how far code was kept from labels."""
         assert BACKENDS[name].isolation in ("none", "process", "sandbox")
