@@ -45,6 +45,8 @@ class ModelSession(ABC):
     """Its parameters."""
     environment: dict[str, Scalar]
     """What the backend knows of the machine and its own settings."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about how the model was built."""
 
     @abstractmethod
     def logits(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

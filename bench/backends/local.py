@@ -45,6 +45,7 @@ class LocalBackend(Backend):
                 raise _readable(error, "the model", batch_size=None) from error
             session = _LocalSession(module, spec, background=submission.manifest.outputs.background)
             session.input = built.input
+            session.notes = built.notes
             session.num_params = count_parameters(module)
             yield session
 

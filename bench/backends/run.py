@@ -134,7 +134,7 @@ def _run_model(
             costs=costs,
             environment=session.environment | {"batch_size": batch_size, "num_decode_threads": options.num_threads},
             timing={"start_s": round(ready - started, 3), "evaluate_s": round(done - ready, 3)},
-            notes=_tie_notes(answered) + cost_notes,
+            notes=session.notes + _tie_notes(answered) + cost_notes,
         )
 
 
