@@ -20,36 +20,34 @@ _FORMULA_STARTS = frozenset("=+-@\t\r\n\0\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH P
 def csv_text(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table as CSV.
 
-    Text that a spreadsheet would run gets a leading apostrophe; numbers stay numbers, so -0.5 does; what is missing
-    is an empty cell.
+    Text that a spreadsheet would run gets a leading apostrophe; numbers stay numbers, so -0.5 does.
 
     Args:
         headers: The names of the columns.
-        rows: The cells: text, numbers, booleans, or missing values.
+        rows: The cells: text, numbers, booleans, or None for an empty cell.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_cell(header) for header in headers])
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerow([_guarded(header) for header in headers])
+    writer.writerows(
+        [
+            _guarded(value) if type(value) is str else str(value).lower() if type(value) is bool else value
+            for value in row
+        ]
+        for row in rows
+    )
     return out.getvalue()
 
 
 def csv_of_rows(rows: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> str:
     """Rows with names as CSV: the columns `first` in their order, then all others sorted by name."""
-    names = dict.fromkeys(first)
-    others = sorted({name for row in rows for name in row} - names.keys())
-    headers = [*names, *others]
+    others = {name for row in rows for name in row}.difference(first)
+    headers = [*first, *sorted(others)]
     return csv_text(headers, ([row.get(name) for name in headers] for row in rows))
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return f"'{value}" if value[:1] in _FORMULA_STARTS and value else value
-    if value is None or is_missing(value):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else value
+def _guarded(text: str) -> str:
+    return f"'{text}" if text[:1] in _FORMULA_STARTS else text
 
 
 def json_text(value: Any) -> str:

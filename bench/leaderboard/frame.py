@@ -71,6 +71,7 @@ BASE_COLUMNS = (
 """The columns that every frame has, in this order, before those of metrics, costs and environment."""
 
 _SKIPPED = {"format_version", "retraction.run", "retraction.format_version", "failure.log", "notes"}
+_PLAIN = frozenset({str, int, float, bool})
 _WHOLE = (".count", ".num_samples", ".num_classes", ".num_bytes", ".version", ".crop", ".resize")
 
 
@@ -109,18 +110,19 @@ def flat_row(item: Result | Stored) -> dict[str, Any]:
 
 
 def _flatten(value: BaseModel | dict[str, Any], prefix: str, row: dict[str, Any]) -> None:
-    """Adds each key of a record to the row, under its path; lists and missing values become text or nothing."""
-    items = value.items() if isinstance(value, dict) else value.__dict__.items()
-    for key, inner in items:
-        name = prefix + key
-        if inner is None or name in _SKIPPED:
+    """Adds each key of a record to the row, under its path; tuples become text, missing values are left out."""
+    for key, inner in (value if isinstance(value, dict) else value.__dict__).items():
+        if inner is None:
             continue
-        if isinstance(inner, (BaseModel, dict)):
-            _flatten(inner, name + ".", row)
-        elif isinstance(inner, tuple):
-            row[name] = " ".join(str(part) for part in inner)
-        else:
+        name = prefix + key
+        if name in _SKIPPED:
+            continue
+        if type(inner) in _PLAIN:
             row[name] = inner
+        elif isinstance(inner, tuple):
+            row[name] = " ".join(map(str, inner))
+        else:
+            _flatten(inner, name + ".", row)
 
 
 def _series(name: str, values: list[Any]) -> pd.Series[Any]:

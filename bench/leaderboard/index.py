@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.leaderboard.board import LoadedBoard, Standing
@@ -80,30 +80,34 @@ def _card(standing: Standing) -> dict[str, Any]:
 def _leaders(loaded: LoadedBoard, standing: Standing, column: Column) -> list[_Leader]:
     top = standing.ranked.head(3).to_dict("records")
     stem = f"metrics.{loaded.rank_by}"
-    ends = [(run.get(f"{stem}.ci_low"), run.get(f"{stem}.value"), run.get(f"{stem}.ci_high")) for run in top]
-    known = [end for low, _, high in ends for end in (low, high) if not is_missing(end)]
-    scale = (float(min(known)), float(max(known))) if known else (0.0, 1.0)
+    intervals = [_interval(run, stem) for run in top]
+    known = [interval for interval in intervals if interval is not None]
+    scale = (min(low for low, _, _ in known), max(high for _, _, high in known)) if known else (0.0, 1.0)
     return [
         _Leader(
             rank=run["rank"],
             title=run["submission.title"],
             team=run["submission.team"] if is_missing(run["submission.team_title"]) else run["submission.team_title"],
             slug=slug(run["entry"]),
-            value=column.text(value),
-            interval=column.interval(low, high),
-            glyph=None if is_missing(low) or is_missing(high) else _glyph(low, value, high, scale),
+            value=column.text(run[f"{stem}.value"]),
+            interval=column.interval(run.get(f"{stem}.ci_low"), run.get(f"{stem}.ci_high")),
+            glyph=None if interval is None else _glyph(interval, scale),
         )
-        for run, (low, value, high) in zip(top, ends, strict=True)
+        for run, interval in zip(top, intervals, strict=True)
     ]
 
 
-def _glyph(low: float, value: float, high: float, scale: tuple[float, float]) -> Glyph:
+def _interval(run: Mapping[Hashable, Any], stem: str) -> tuple[float, float, float] | None:
+    low, value, high = (run.get(f"{stem}.{key}") for key in ("ci_low", "value", "ci_high"))
+    return None if is_missing(low) or is_missing(high) else (float(low), float(value), float(high))  # type: ignore[arg-type]
+
+
+def _glyph(interval: tuple[float, float, float], scale: tuple[float, float]) -> Glyph:
     start, end = scale
-
-    def at(number: float) -> float:
-        return round(4 + (GLYPH_WIDTH - 8) * (number - start) / ((end - start) or 1.0), 1)
-
-    return Glyph(at(low), at(value), at(high))
+    low, value, high = (
+        round(4 + (GLYPH_WIDTH - 8) * (number - start) / ((end - start) or 1.0), 1) for number in interval
+    )
+    return Glyph(low, value, high)
 
 
 def _recent(item: Stored, reasons: Mapping[str, str]) -> dict[str, Any]:

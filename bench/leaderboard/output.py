@@ -67,7 +67,7 @@ def write_site(pages: Iterable[Page], out: Path) -> int:
 
 def _write_pages(pages: Iterable[Page], folder: Path) -> int:
     made: set[str] = set()
-    (folder).mkdir()
+    folder.mkdir()
     (folder / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
     num_files = 1
     for page in pages:
@@ -75,10 +75,20 @@ def _write_pages(pages: Iterable[Page], folder: Path) -> int:
         if parent not in made:
             (folder / parent).mkdir(parents=True, exist_ok=True)
             made.add(parent)
-        with open(os.path.join(folder, page.path), "xb") as stream:  # noqa: PTH118, PTH123 - the same
-            stream.write(page.content)
+        _write_new(f"{folder}/{page.path}", page.content)
         num_files += 1
     return num_files
+
+
+def _write_new(path: str, content: bytes) -> None:
+    """Writes a file that does not exist; plain system calls, which halve the time for small files."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
 
 
 def _finish_swap(out: Path, old: Path) -> None:

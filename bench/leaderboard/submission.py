@@ -1,4 +1,4 @@
-"""The page of a submission: its ranks, and for each protocol the numbers of one run, where they come from, its classes."""
+"""The page of a submission: its ranks, and for each protocol the numbers of one run and where they come from."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from bench.leaderboard.facts import Fact, link_or_none, provenance, status_words
 from bench.leaderboard.slugs import slug
 from bench.metrics import METRICS
 from bench.records.breakdown import Breakdown
-from bench.records.result import Result
+from bench.records.result import Failure, Result, Retraction
 from bench.store import Stored
 
 __all__ = [
     "ClassNames",
     "Entry",
     "Place",
+    "SubmissionPage",
     "classes_csv",
     "entry_csv",
     "entry_json",
@@ -138,10 +139,55 @@ class _ClassRow(NamedTuple):
     counts: str
 
 
+class _Classes(NamedTuple):
+    tables: list[tuple[str, list[_ClassRow]]]
+    """Captions and rows."""
+    num_classes: str
+    confusions: list[tuple[str, str, str]]
+    """The label, what it was taken for, how often."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """What a page says of one protocol."""
+
+    id: str
+    title: str
+    status: str
+    reason: str | None
+    retraction: Retraction | None
+    failure: Failure | None
+    metrics: list[_Metric]
+    costs: list[_Cost]
+    claims: list[_Claim]
+    provenance: list[Fact]
+    environment: list[tuple[str, str]]
+    timing: list[tuple[str, str]]
+    notes: tuple[str, ...]
+    classes: _Classes | None
+    classes_csv: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionPage:
+    """What the template of a submission's page shows."""
+
+    slug: str
+    title: str
+    team: str
+    key: str
+    description: str | None
+    links: list[tuple[str, str]]
+    about: list[Fact]
+    places: list[_Place]
+    sections: list[_Section]
+    history: list[_Run]
+
+
 def submission_page(
     entry: Entry, classes: Mapping[str, ClassNames], protocol_titles: Mapping[str, str]
-) -> dict[str, Any]:
-    """What the template of a submission's page shows.
+) -> SubmissionPage:
+    """What the page of a submission shows.
 
     Args:
         entry: The submission and its runs.
@@ -150,26 +196,23 @@ def submission_page(
     """
     newest = entry.runs[0].result
     submission = newest.submission
-    return {
-        "slug": entry.slug,
-        "title": submission.title,
-        "team": team_of(newest),
-        "key": entry.key,
-        "description": submission.description,
-        "links": [
-            (label, link)
-            for label, text in (("Paper", submission.paper), ("Code", submission.code))
-            if (link := link_or_none(text)) is not None
-        ],
-        "about": [
+    links = (("Paper", link_or_none(submission.paper)), ("Code", link_or_none(submission.code)))
+    return SubmissionPage(
+        slug=entry.slug,
+        title=submission.title,
+        team=team_of(newest),
+        key=entry.key,
+        description=submission.description,
+        links=[(label, link) for label, link in links if link is not None],
+        about=[
             Fact("Licence", submission.license or "not stated", link=link_or_none(submission.license)),
             Fact("Extra training data", submission.extra_training_data),
             Fact("Model source", submission.source),
         ],
-        "places": [_place(place) for place in entry.places],
-        "sections": [_section(entry, stored, classes, protocol_titles) for stored in entry.shown_runs()],
-        "history": [_history(entry, stored) for stored in entry.runs],
-    }
+        places=[_place(place) for place in entry.places],
+        sections=[_section(entry, stored, classes, protocol_titles) for stored in entry.shown_runs()],
+        history=[_history(entry, stored) for stored in entry.runs],
+    )
 
 
 def _place(place: Place) -> _Place:
@@ -184,27 +227,26 @@ def _place(place: Place) -> _Place:
 
 def _section(
     entry: Entry, stored: Stored, classes: Mapping[str, ClassNames], protocol_titles: Mapping[str, str]
-) -> dict[str, Any]:
+) -> _Section:
     result = stored.result
     breakdown = entry.breakdowns.get(stored.run)
-    return {
-        "id": result.protocol.id,
-        "title": protocol_titles.get(result.protocol.id, result.protocol.id),
-        "status": status_words(stored),
-        "reason": entry.reasons.get(stored.run),
-        "retraction": stored.retraction,
-        "failure": result.failure,
-        "metrics": [_metric(name, result) for name in _ordered(result)],
-        "costs": [_cost(name, result) for name in sorted(result.costs)],
-        "claims": _claims(result),
-        "provenance": provenance(result),
-        "environment": [(name, str(value)) for name, value in sorted(result.environment.items())],
-        "timing": [(name, f"{value:,.2f}") for name, value in sorted(result.timing.items())],
-        "notes": result.notes,
-        "classes": None if breakdown is None else _classes(breakdown, classes[breakdown.classes]),
-        "classes_csv": f"{entry.slug}.{result.protocol.id}.classes.csv",
-        "dataset_name": result.dataset.name,
-    }
+    return _Section(
+        id=result.protocol.id,
+        title=protocol_titles.get(result.protocol.id, result.protocol.id),
+        status=status_words(stored),
+        reason=entry.reasons.get(stored.run),
+        retraction=stored.retraction,
+        failure=result.failure,
+        metrics=[_metric(name, result) for name in _ordered(result)],
+        costs=[_cost(name, result) for name in sorted(result.costs)],
+        claims=_claims(result),
+        provenance=provenance(result),
+        environment=[(name, str(value)) for name, value in sorted(result.environment.items())],
+        timing=[(name, f"{value:,.2f}") for name, value in sorted(result.timing.items())],
+        notes=result.notes,
+        classes=None if breakdown is None else _classes(breakdown, classes[breakdown.classes]),
+        classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
+    )
 
 
 def _ordered(result: Result) -> list[str]:
@@ -286,7 +328,7 @@ def _claims(result: Result) -> list[_Claim]:
     return rows
 
 
-def _classes(breakdown: Breakdown, names: ClassNames) -> dict[str, Any]:
+def _classes(breakdown: Breakdown, names: ClassNames) -> _Classes:
     """Best and worst classes and the largest confusions; all classes where they are few."""
     present = [index for index, total in enumerate(breakdown.num_samples) if total]
     by_accuracy = sorted(
@@ -302,14 +344,11 @@ def _classes(breakdown: Breakdown, names: ClassNames) -> dict[str, Any]:
             (f"Worst {NUM_EXTREME_CLASSES} classes", rows[: -NUM_EXTREME_CLASSES - 1 : -1]),
         ]
     )
-    return {
-        "tables": tables,
-        "num_classes": f"{len(rows):,}",
-        "confusions": [
-            (names.names[confusion.label], names.names[confusion.answer], f"{confusion.count:,}")
-            for confusion in breakdown.confusions[:NUM_EXTREME_CLASSES]
-        ],
-    }
+    confusions = [
+        (names.names[confusion.label], names.names[confusion.answer], f"{confusion.count:,}")
+        for confusion in breakdown.confusions[:NUM_EXTREME_CLASSES]
+    ]
+    return _Classes(tables, f"{len(rows):,}", confusions)
 
 
 def _class_row(breakdown: Breakdown, names: ClassNames, index: int) -> _ClassRow:
