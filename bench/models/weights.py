@@ -1,7 +1,7 @@
 """Weights: found, checked against their sha256, loaded without running code, and fitted to a model.
 
-The file's content decides how it is read, never its name: a safetensors file, or the zip archive that `torch.save`
-writes for a state dict. Anything else is not opened.
+The file's content decides how it is read: a safetensors file, or the zip archive that `torch.save` writes for a state
+dict. Anything else is not opened.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import pickle
 import urllib.error
 import urllib.request
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,17 +170,23 @@ def _read_zip(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            compressed = [item.filename for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED]
+            members = archive.infolist()
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise WeightsError(f"is truncated or no archive of torch.save ({error}); copy it again", path=path) from error
-    if compressed:
+    if path.suffix == ".safetensors":  # torch.load would believe the name
+        raise WeightsError("is an archive of torch.save under the name of a safetensors file; rename it", path=path)
+    if any(item.filename.endswith("/constants.pkl") for item in members):
+        raise WeightsError(f"is a TorchScript archive, which is code; {_HOW_TO_SAVE}", path=path)
+    if compressed := [item.filename for item in members if item.compress_type != zipfile.ZIP_STORED]:
         raise WeightsError(
             f"holds the compressed member {compressed[0]!r}, which could become anything; torch.save writes none: "
             f"{_HOW_TO_SAVE}",
             path=path,
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about sparse tensors, which are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         first = str(error).strip().splitlines()[-1] if "GLOBAL" not in str(error) else _refused_global(str(error))
         raise WeightsError(
