@@ -11,8 +11,19 @@ from bench.cli.main import cli
 from bench.models.source import open_submission
 
 
-@pytest.mark.parametrize("source", ["python", "timm", "torchvision", "exported", "predictions"])
-@pytest.mark.parametrize("classes", ["imagenet-1k", "shapes10"])
+@pytest.mark.parametrize(
+    ("source", "classes"),
+    [
+        ("python", "imagenet-1k"),
+        ("python", "shapes10"),
+        ("timm", "imagenet-1k"),
+        ("timm", "shapes10"),
+        ("torchvision", "imagenet-1k"),
+        ("torchvision", "shapes10"),
+        ("exported", "shapes10"),
+        ("predictions", "imagenet-1k"),
+    ],
+)
 def test_a_new_submission_passes_check(tmp_path: Path, source: str, classes: str) -> None:
     """Whatever the source and the classes, nothing has to be changed before it is valid."""
     folder = tmp_path / "acme" / "net"
