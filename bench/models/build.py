@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import SubmissionError
+from bench.errors import ModelError, SubmissionError
 from bench.records.submission import InputSpec
 
 if TYPE_CHECKING:
@@ -53,10 +55,14 @@ def build_model(submission: LoadedSubmission, *, cache_folder: Path, with_weight
             key="model.source",
         )
     # Weights that a factory draws must be the same each time, and the caller's generator stays untouched.
-    with torch.random.fork_rng(devices=[]):
+    # What a submission prints is no result of ours, so it goes to stderr.
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr):
         torch.manual_seed(0)
         built = build(submission, cache_folder, with_weights)
-    built.module.to(device="cpu", dtype=torch.float32).requires_grad_(False)
+    try:
+        built.module.to(device="cpu", dtype=torch.float32).requires_grad_(False)
+    except (NotImplementedError, RuntimeError) as error:  # parameters without data, on the device "meta"
+        raise ModelError(f"the model cannot be moved to the CPU: {error}", path=submission.manifest_path) from error
     # An exported program has its mode frozen in; torch refuses to set it.
     if not getattr(built.module, "mode_is_frozen", False):
         built.module.eval()

@@ -22,7 +22,7 @@ def hash_files(folder: Path, named: frozenset[str]) -> dict[str, str]:
     """
     root = folder.resolve()
     hashes: dict[str, str] = {}
-    for current, folders, files in os.walk(folder):
+    for current, folders, files in os.walk(folder, onerror=_refuse):
         for name in sorted(folders):
             if (Path(current) / name).is_symlink():
                 raise SubmissionError("is a link to a folder; copy the files into it", path=Path(current) / name)
@@ -37,6 +37,11 @@ def hash_files(folder: Path, named: frozenset[str]) -> dict[str, str]:
     for name in named:
         hashes.setdefault(Path(name).as_posix(), _hash_inside(folder / name, root))
     return hashes
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be listed must not be left out of the digest in silence."""
+    raise error
 
 
 def _hash_inside(path: Path, root: Path) -> str:

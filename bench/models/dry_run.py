@@ -14,7 +14,8 @@ from bench.errors import BenchError, ModelError, NonFiniteError, OutputError, Su
 from bench.models.answers import read_answers, sample_ids_in
 from bench.models.answers_parquet import read_table
 from bench.models.build import BuiltModel, build_model
-from bench.models.source import LoadedSubmission, checked_file, is_file_name
+from bench.models.keys import is_file_name
+from bench.models.source import LoadedSubmission, checked_file
 from bench.records.predictions import Predictions
 
 if TYPE_CHECKING:

@@ -48,6 +48,12 @@ def _build(submission: LoadedSubmission, cache_folder: Path, with_weights: bool)
             path=submission.manifest_path,
             key="model.factory",
         )
+    if any(isinstance(parameter, torch.nn.UninitializedParameter) for parameter in network.parameters()):
+        raise ModelError(
+            "the model has lazy layers without a shape; call it once on zeros in the factory",
+            path=submission.manifest_path,
+            key="model.factory",
+        )
     notes = load_into(network, weights) if weights is not None else ()
     return BuiltModel(module=network, input=submission.manifest.input or InputSpec(), notes=notes)
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from bench.errors import SubmissionError, UsageError, WeightsError, nearest
 from bench.files import contained, digest_of
 from bench.models.contents import file_sha256, hash_files
+from bench.models.keys import check_keys, named_files
 from bench.records.names import Identifier
 from bench.records.result import SubmissionRef
 from bench.records.submission import Submission
@@ -32,7 +33,6 @@ __all__ = [
     "ModelSource",
     "check_identifiers",
     "checked_file",
-    "is_file_name",
     "open_submission",
     "short_form",
 ]
@@ -139,6 +139,13 @@ def open_submission(text: str) -> LoadedSubmission:
     zoo, colon, name = text.partition(":")
     if colon and zoo in _SHORT_FORMS:
         return _open_short_form(zoo, name)
+    try:
+        return _open_path(text)
+    except OSError as error:
+        raise SubmissionError(f"cannot be read ({error.strerror or error})", path=error.filename or text) from error
+
+
+def _open_path(text: str) -> LoadedSubmission:
     path = Path(os.path.abspath(text))  # noqa: PTH100 - Path.resolve would follow links and so change the names
     if path.name == MANIFEST and path.is_file():
         path = path.parent
@@ -227,8 +234,8 @@ def _open_folder(folder: Path) -> LoadedSubmission:
                 path=manifest_path,
                 key=key,
             )
-    _check_keys(manifest, manifest_path)
-    named = _named_files(manifest)
+    check_keys(manifest, manifest_path, MODEL_SOURCES)
+    named = named_files(manifest)
     for key, file in named.items():
         contained(folder, file, key=f"model.{key}")
     hashes = hash_files(folder, frozenset(named.values()))
@@ -259,57 +266,6 @@ def _open_short_form(zoo: str, name: str) -> LoadedSubmission:
 
 def _example(zoo: str) -> str:
     return "timm:resnet50.a1_in1k" if zoo == "timm" else "torchvision:resnet50/IMAGENET1K_V2"
-
-
-def _check_keys(manifest: Submission, path: Path) -> None:
-    """Makes sure that the keys of `[model]` are those that its source understands."""
-    spec = manifest.model
-    if spec.source not in MODEL_SOURCES:
-        raise SubmissionError(
-            f"there is no model source {spec.source!r}: {nearest(spec.source, MODEL_SOURCES)}",
-            path=path,
-            key="model.source",
-        )
-    source = MODEL_SOURCES[spec.source]
-    taken = ", ".join(sorted(source.takes))
-    for key in sorted(spec.model_fields_set - source.takes - {"source"}):
-        raise SubmissionError(
-            f"means nothing to source {spec.source!r}, which takes {taken}", path=path, key=f"model.{key}"
-        )
-    for key in sorted(source.needs):
-        if getattr(spec, key) is None:
-            raise SubmissionError(f"is missing; source {spec.source!r} needs it", path=path, key=f"model.{key}")
-    link = spec.weights or ""
-    if "://" in link and not link.startswith("https://"):
-        raise SubmissionError(f"{link!r} is no https link; only https is downloaded", path=path, key="model.weights")
-    if link.startswith("https://") and spec.sha256 is None:
-        raise SubmissionError(
-            "is missing; downloaded weights need the sha256 of the file", path=path, key="model.sha256"
-        )
-    if spec.sha256 is not None and spec.weights is None and spec.file is None:
-        raise SubmissionError("there is no file or weights that it could belong to", path=path, key="model.sha256")
-    if spec.sha256 is not None and spec.source == "torchvision" and not is_file_name(link) and "://" not in link:
-        raise SubmissionError(
-            f"weights {link!r} are a name of torchvision's weights enum, whose files torchvision checks itself; "
-            "remove the key",
-            path=path,
-            key="model.sha256",
-        )
-
-
-def is_file_name(weights: str) -> bool:
-    """Whether `weights` names a file rather than a member of torchvision's weights enum (which has no dot)."""
-    return "." in weights or "/" in weights
-
-
-def _named_files(manifest: Submission) -> dict[str, str]:
-    """The keys of `[model]` that name a file in the folder, with the file."""
-    spec = manifest.model
-    named = {"file": spec.file} if spec.file is not None else {}
-    local = spec.weights is not None and "://" not in spec.weights
-    if spec.weights is not None and local and (spec.source != "torchvision" or is_file_name(spec.weights)):
-        named["weights"] = spec.weights
-    return named
 
 
 def _content(manifest: Submission) -> dict[str, object]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import ModelError, SubmissionError, WeightsError, nearest
 from bench.models.build import BuiltModel, merged_input
-from bench.models.source import LoadedSubmission, ModelSource, is_file_name
+from bench.models.keys import is_file_name
+from bench.models.source import LoadedSubmission, ModelSource
 from bench.records.submission import InputSpec
 
 if TYPE_CHECKING:

@@ -187,19 +187,23 @@ def test_predictions_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="dropping the uid needs root")
-def test_an_unreadable_file_is_named(request: pytest.FixtureRequest) -> None:
-    """A file without read permission is a fault, not a traceback."""
+@pytest.mark.parametrize("closed", ["model.py", "submission.toml", "layers", "."])
+def test_what_cannot_be_read_is_named(request: pytest.FixtureRequest, closed: str) -> None:
+    """A file or folder without read permission is a fault, not a traceback, and never left out of the digest."""
     # pytest's own folders are closed to other users, so the submission lies elsewhere.
     base = Path(tempfile.mkdtemp())
     request.addfinalizer(lambda: shutil.rmtree(base))
     base.chmod(0o755)
     folder = _write(base / "acme" / "net")
-    (folder / "model.py").chmod(0)
+    if closed == "layers":
+        (folder / "layers").mkdir()
+    (folder / closed).chmod(0)
     code = (
-        "import os; from bench.models.source import open_submission; from bench.errors import SubmissionError\n"
+        "import os; from bench.models.source import open_submission; from bench.errors import BenchError\n"
         "import bench.models.python_file\n"
         "os.setuid(65534)\n"
-        f"try:\n    open_submission({str(folder)!r})\nexcept SubmissionError as error:\n    print(error)\n"
+        f"try:\n    open_submission({str(folder)!r})\nexcept BenchError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "model.py: cannot be read (Permission denied)" in done.stdout
+    assert "cannot be read (Permission denied)" in done.stdout
+    assert str(folder / closed) in done.stdout

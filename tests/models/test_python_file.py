@@ -75,6 +75,8 @@ def test_kwargs_reach_the_factory(make_submission: Make, tmp_path: Path) -> None
         ("def build_model():\n    raise SystemExit(0)\n", "raised SystemExit"),
         ("def build_model(depth):\n    return depth\n", "raised TypeError: .*'depth'"),
         ("def build_model():\n    return 'resnet'\n", "build_model returned str, expected a torch.nn.Module"),
+        ("from torch import nn\ndef build_model():\n    return nn.LazyLinear(3)\n", "lazy layers without a shape"),
+        ("from torch import nn\ndef build_model():\n    return nn.Linear(3, 3, device='meta')\n", "cannot be moved"),
     ],
 )
 def test_what_the_submissions_code_does_wrong_is_said(
@@ -84,6 +86,18 @@ def test_what_the_submissions_code_does_wrong_is_said(
     submission = open_submission(str(make_submission(code=code)))
     with pytest.raises(ModelError, match=says):
         build_model(submission, cache_folder=tmp_path)
+
+
+def test_what_a_factory_prints_stays_out_of_stdout(
+    make_submission: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stdout is for results, and may be JSON."""
+    folder = make_submission(
+        code="from torch import nn\ndef build_model():\n    print('hi')\n    return nn.Linear(3, 3)\n"
+    )
+    build_model(open_submission(str(folder)), cache_folder=tmp_path)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "hi\n")
 
 
 def test_a_factory_that_is_not_there_offers_what_is(make_submission: Make, tmp_path: Path) -> None:

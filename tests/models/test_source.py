@@ -84,6 +84,7 @@ def test_the_digest_does_not_depend_on_where_the_folder_lies(make_submission: Ma
         ('source = "python"\nfile = "model.py"\n', "model.factory", "is missing"),
         ('source = "timm"\nname = "resnet18"\nfactory = "f"\n', "model.factory", "means nothing to source 'timm'"),
         ('source = "predictions"\nfile = "model.py"\nkwargs = { a = 1 }\n', "model.kwargs", "means nothing"),
+        (PYTHON + "kwargs = { a = nan }\n", "model.kwargs", "NaN or infinity"),
         (PYTHON.replace("model.py", "../model.py"), "model.file", "leaves the submission's folder"),
         (PYTHON.replace("model.py", "/etc/passwd"), "model.file", "leaves the submission's folder"),
         (PYTHON.replace("model.py", "modell.py"), "model.file", "there is no file 'modell.py'"),
