@@ -61,6 +61,13 @@ def _build(submission: LoadedSubmission, cache_folder: Path, with_weights: bool)
         member = _member(submission, model.name or "", model.weights)
         network = _created(submission, member if with_weights else None, _AS_WITH_WEIGHTS.get(model.name or "", {}))
         return BuiltModel(module=network, input=merged_input(submission.manifest.input, input_of(member.transforms())))
+    if with_weights and model.weights is None:
+        raise WeightsError(
+            "is missing: with random weights the model can be trained but not evaluated; name a member of the weights "
+            "enum, a file, or an https link",
+            path=submission.manifest_path,
+            key="model.weights",
+        )
     network = _created(submission, None, {})
     weights = weights_file(submission, cache_folder) if with_weights else None
     notes = load_into(network, weights) if weights is not None else ()

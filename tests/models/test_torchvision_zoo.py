@@ -71,6 +71,14 @@ def test_kwargs_are_checked(make_submission: Make, tmp_path: Path, key: str, err
     """What belongs elsewhere, and what the constructor does not know."""
     folder = make_submission(model=f'source = "torchvision"\nname = "squeezenet1_1"\nkwargs = {{ {key} }}\n')
     with pytest.raises(error, match=r"model\.kwargs"):
+        build_model(open_submission(str(folder)), cache_folder=tmp_path, with_weights=False)
+
+
+def test_random_weights_are_not_evaluated_by_accident(make_submission: Make, tmp_path: Path) -> None:
+    """Without weights the architecture can be trained, and nothing else."""
+    folder = make_submission(model='source = "torchvision"\nname = "squeezenet1_1"\n')
+    build_model(open_submission(str(folder)), cache_folder=tmp_path, with_weights=False)
+    with pytest.raises(WeightsError, match=r"model\.weights: is missing"):
         build_model(open_submission(str(folder)), cache_folder=tmp_path)
 
 
