@@ -1,7 +1,7 @@
 'use strict';
 
 /*
- * Every page is complete without this file. One classic script: modules, fetch() and workers do not work under
+ * Every page is complete without this file. One classic script: modules, workers and requests do not work under
  * file://. Text reaches the page through textContent only, styles through classes: the pages run under
  * script-src 'self' and style-src 'self'.
  */

@@ -22,7 +22,9 @@ DASH = EN_DASH
 
 def is_missing(value: Any) -> bool:
     """Whether a value of a data frame is missing: None, NaN or NA."""
-    return value is None or value != value or type(value).__name__ == "NAType"  # noqa: PLR0124 - NaN is not itself
+    if isinstance(value, float):
+        return value != value  # noqa: PLR0124 - NaN is not itself
+    return value is None or type(value).__name__ == "NAType"  # pandas.NA, without importing pandas for it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,6 +130,11 @@ class _Run(NamedTuple):
     run: str
 
 
+class _Failed(NamedTuple):
+    run: str
+    failure: Failure
+
+
 class _ClassRow(NamedTuple):
     wnid: str
     name: str
@@ -182,6 +187,8 @@ class SubmissionPage:
     places: list[_Place]
     sections: list[_Section]
     history: list[_Run]
+    failures: list[_Failed]
+    """Failed runs that no section shows."""
 
 
 def submission_page(
@@ -196,6 +203,7 @@ def submission_page(
     """
     newest = entry.runs[0].result
     submission = newest.submission
+    shown = entry.shown_runs()
     links = (("Paper", link_or_none(submission.paper)), ("Code", link_or_none(submission.code)))
     return SubmissionPage(
         slug=entry.slug,
@@ -210,8 +218,13 @@ def submission_page(
             Fact("Model source", submission.source),
         ],
         places=[_place(place) for place in entry.places],
-        sections=[_section(entry, stored, classes, protocol_titles) for stored in entry.shown_runs()],
+        sections=[_section(entry, stored, classes, protocol_titles) for stored in shown],
         history=[_history(entry, stored) for stored in entry.runs],
+        failures=[
+            _Failed(stored.run, stored.result.failure)
+            for stored in entry.runs
+            if stored.result.failure is not None and stored not in shown
+        ],
     )
 
 

@@ -1,0 +1,108 @@
+"""Rules for templates, styles and scripts that no page can show: contrast, and what may not be written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench.leaderboard.table import CHUNK
+from bench.resources import resource_folder
+
+TEMPLATES = resource_folder("templates")
+CSS = (TEMPLATES / "site.css").read_text(encoding="utf-8")
+TOKENS = {
+    name: (light, dark)
+    for name, light, dark in re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", CSS)
+}
+BACKGROUNDS = ("page", "card", "hover", "soft", "bad-soft")
+TEXTS = ("ink", "muted", "accent", "good", "bad")
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2, sRGB)."""
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_the_contrast_formula_knows_black_on_white() -> None:
+    """21 to 1, by definition."""
+    assert _contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("background", BACKGROUNDS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_is_readable_on_every_background(text: str, background: str, scheme: int) -> None:
+    """WCAG 2.2 AA: 4.5 to 1."""
+    assert _contrast(TOKENS[text][scheme], TOKENS[background][scheme]) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("background", ["page", "card", "hover"])
+def test_edges_of_controls_are_seen(background: str, scheme: int) -> None:
+    """WCAG 2.2 AA, 1.4.11: 3 to 1."""
+    assert _contrast(TOKENS["edge"][scheme], TOKENS[background][scheme]) >= 3.0
+
+
+def test_colours_stand_in_tokens_only() -> None:
+    """A colour elsewhere would escape the tests above."""
+    rules = CSS[CSS.index("}") :]
+    assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgb\(|hsl\(", rules)
+    assert set(re.findall(r"var\(--([a-z-]+)", CSS)) >= set(BACKGROUNDS[:1])
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_templates_never_switch_escaping_off(path) -> None:  # type: ignore[no-untyped-def]
+    """Names are hostile; nor is there inline style, script or handler for the CSP to stop."""
+    text = path.read_text(encoding="utf-8")
+
+    assert not re.search(r"\|\s*safe\b|autoescape|Markup", text)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)
+    assert not re.search(r"(src|href)=\"(//|https?:)", text)
+    for attributes in re.findall(r"<script([^>]*)>", text):
+        assert "src=" in attributes or 'type="application/json"' in attributes
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.js")), ids=lambda path: path.name)
+def test_scripts_write_text_only(path) -> None:  # type: ignore[no-untyped-def]
+    """No way from a name to markup or code, and no request."""
+    text = path.read_text(encoding="utf-8")
+
+    banned = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|fetch\(|XMLHttpRequest|import\("
+    )
+    assert not re.search(banned, text)
+
+
+def test_no_python_makes_markup() -> None:
+    """Every value reaches a page through an escaping template."""
+    import bench.leaderboard
+
+    for path in sorted((TEMPLATES.parent / "bench" / "leaderboard").glob("*.py")):
+        assert not re.search(r"Markup\(|autoescape=False|\|safe", path.read_text(encoding="utf-8")), path
+    assert bench.leaderboard.__doc__
+
+
+def test_chunks_have_one_size_everywhere() -> None:
+    """Python, script and style sheet agree, or the page jumps while it scrolls."""
+    script = (TEMPLATES / "site.js").read_text(encoding="utf-8")
+    board = (TEMPLATES / "board.html").read_text(encoding="utf-8")
+
+    assert f"const CHUNK = {CHUNK};" in script
+    assert f"contain-intrinsic-size: 0 calc({CHUNK} * var(--row))" in CSS
+    assert f"loop.index0 * {CHUNK}" in board
+
+
+def test_scripts_and_styles_stay_small() -> None:
+    """The budget of the site: 30 KB compressed, all together."""
+    import gzip
+
+    files = [*TEMPLATES.glob("*.js"), *TEMPLATES.glob("*.css")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 30_000
