@@ -15,9 +15,19 @@ import pytest
 
 from bench.backends.run import RunOptions
 from bench.data.dataset import Dataset, open_dataset
-from bench.errors import BenchError, DataError, ModelError, NonFiniteError, OutputError, SubmissionError, UsageError
-from bench.evaluate import Outcome, evaluate
+from bench.errors import (
+    BenchError,
+    DataError,
+    DeviceError,
+    ModelError,
+    NonFiniteError,
+    OutputError,
+    SubmissionError,
+    UsageError,
+)
+from bench.evaluate import evaluate, evaluate_all
 from bench.models.source import open_submission
+from bench.plan import Outcome
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
 from bench.store import Store
@@ -213,6 +223,22 @@ def test_a_model_that_fails_is_one_sentence_and_a_failed_result(
     assert not results[0].metrics
 
 
+def test_what_a_model_prints_is_no_result(
+    make_submission: MakeSubmission,
+    protocol: Protocol,
+    dataset: Dataset,
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A submission that prints does not get into the JSON on stdout."""
+    folder = make_submission(CODE.format(body="print('forged'); return torch.zeros(len(images), 1000)"))
+    _evaluate(folder, protocol, dataset, store)
+    captured = capsys.readouterr()
+
+    assert "forged" not in captured.out
+    assert "forged" in captured.err
+
+
 def test_a_failure_leaves_earlier_results_whole(
     make_submission: MakeSubmission, protocol: Protocol, dataset: Dataset, store: Store
 ) -> None:
@@ -250,7 +276,7 @@ def test_outputs_of_another_dataset_are_refused(
     """A ten-class network is not scored on ImageNet."""
     folder = make_submission(more='[outputs]\nclasses = "shapes10"')
 
-    with pytest.raises(SubmissionError, match=r"outputs\.classes: is 'shapes10', but the dataset"):
+    with pytest.raises(SubmissionError, match=r"outputs\.classes: is 'shapes10', but the classes"):
         _evaluate(folder, protocol, dataset, store)
 
 
@@ -286,7 +312,100 @@ def test_a_precision_that_the_protocol_forbids_is_refused(
         _evaluate(make_submission(), strict, dataset, store, precision="bf16")
 
 
-SLOW = CODE.format(body="import time; print('forward', flush=True); time.sleep(600)")
+def test_models_with_equal_input_share_one_pass(
+    make_submission: MakeSubmission,
+    protocol: Protocol,
+    dataset: Dataset,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three models see each image decoded once, and answer what each answers alone."""
+    import bench.data.loader
+
+    folders = [
+        make_submission(
+            CODE.format(body=f"return images.flatten(1)[:, {start}:][:, :1000].contiguous()"), name=f"m{start}"
+        )
+        for start in (0, 100, 900)
+    ]
+    alone = [_evaluate(folder, protocol, dataset, Store(store.results / "alone")).result for folder in folders]
+    decoded = []
+    decode = bench.data.loader.decode
+    monkeypatch.setattr(bench.data.loader, "decode", lambda *words: decoded.append(words[1]) or decode(*words))
+    entries = [open_submission(str(folder)) for folder in folders]
+    together = evaluate_all(entries, protocol, dataset, store, OPTIONS)
+
+    assert len(decoded) == len(dataset)
+    assert [item.result.predictions for item in together if isinstance(item, Outcome)] == [
+        item.predictions for item in alone
+    ]
+
+
+def test_a_model_that_fails_never_takes_the_others_down(
+    make_submission: MakeSubmission, protocol: Protocol, dataset: Dataset, store: Store
+) -> None:
+    """One raises when it is built, one in the forward pass, one answers NaN; the fourth is measured."""
+    bodies = {"late": "raise ValueError('late')", "nan": "return torch.full((len(images), 1000), float('nan'))"}
+    folders = [make_submission(CODE.format(body=body), name=name) for name, body in bodies.items()]
+    folders += [make_submission("def build_model():\n    raise ValueError('early')\n", name="early"), make_submission()]
+    entries = [open_submission(str(folder)) for folder in folders]
+    outcomes = evaluate_all(entries, protocol, dataset, store, OPTIONS)
+
+    assert [type(outcome).__name__ for outcome in outcomes] == ["ModelError", "NonFiniteError", "ModelError", "Outcome"]
+    assert sorted(result.status for result in store.load()) == ["failed", "failed", "failed", "self-reported"]
+
+
+def test_models_that_do_not_fit_together_run_alone(
+    make_submission: MakeSubmission,
+    protocol: Protocol,
+    dataset: Dataset,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When the memory is too small for two at once, each gets a pass of its own."""
+    from bench.backends.local import _LocalSession
+
+    submit = _LocalSession.submit
+    batches: list[int] = []
+
+    def crowded(self: _LocalSession, images_NHWC: np.ndarray) -> object:
+        batches.append(len(images_NHWC))
+        if len(batches) == 2:  # the second model's first batch, while the first model is there too
+            raise DeviceError("out of memory")
+        return submit(self, images_NHWC)
+
+    monkeypatch.setattr(_LocalSession, "submit", crowded)
+    entries = [open_submission(str(make_submission(name=name))) for name in ("a", "b")]
+    outcomes = evaluate_all(entries, protocol, dataset, store, OPTIONS)
+
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+    assert sorted(result.environment["num_models"] for result in store.load()) == [1, 2]
+
+
+def test_the_same_submission_named_twice_is_one_run(
+    make_submission: MakeSubmission, protocol: Protocol, dataset: Dataset, store: Store
+) -> None:
+    """It waits for no lock of its own."""
+    entry = open_submission(str(make_submission()))
+    outcomes = evaluate_all([entry, entry], protocol, dataset, store, OPTIONS, rerun=True)
+
+    assert outcomes[0] == outcomes[1]
+    assert len(store.load()) == 1
+
+
+def test_several_devices_answer_as_one(
+    make_submission: MakeSubmission, protocol: Protocol, dataset: Dataset, store: Store
+) -> None:
+    """Batches go round among the devices; every image is answered once, with the same bits."""
+    folder = make_submission()
+    one = _evaluate(folder, protocol, dataset, Store(store.results / "one"), batch_size=5).result
+    three = _evaluate(folder, protocol, dataset, store, batch_size=5, device="cpu,cpu,cpu").result
+
+    assert three.predictions == one.predictions
+    assert three.environment["num_devices"] == 3
+
+
+SLOW = CODE.format(body="import sys, time; print('forward', file=sys.stderr, flush=True); time.sleep(600)")
 RUN = """
 import sys
 from pathlib import Path
@@ -316,8 +435,9 @@ def test_a_run_that_is_stopped_leaves_nothing_half_written(
     """After Ctrl-C or kill -9 in the forward pass, the next run finds no broken file and does the work."""
     folder = make_submission(SLOW)
     child = _start(folder, tiny_protocol, tiny_data, store)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "forward\n"
+    assert child.stderr is not None
+    while child.stderr.readline() != "forward\n":
+        assert child.poll() is None
     child.send_signal(sent)
     _, errors = child.communicate(timeout=60)
 

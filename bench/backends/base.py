@@ -6,6 +6,7 @@ Shape letters: N images, H and W pixels, C outputs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,14 @@ from bench.records.protocol import Precision
 from bench.records.result import Scalar
 from bench.records.submission import InputSpec
 
-__all__ = ["Backend", "ModelSession", "RunSpec"]
+__all__ = ["Backend", "Images", "Logits", "ModelSession", "PendingLogits", "RunSpec"]
+
+Images = npt.NDArray[np.uint8]
+"""RGB pixels of a batch, shape (N, H, W, 3), 0 to 255."""
+Logits = npt.NDArray[np.float32]
+"""A model's answers to a batch, shape (N, C), without the background class; they may be non-finite."""
+PendingLogits = Callable[[], Logits]
+"""Waits for logits that a device may still be working on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,8 @@ class RunSpec:
     """C: how many logits an image must get, the background class not counted."""
     cache_folder: Path
     """Where downloaded weights are kept."""
+    compiled: bool = False
+    """Run the model through torch.compile."""
 
 
 class ModelSession(ABC):
@@ -49,20 +59,24 @@ class ModelSession(ABC):
     """What a reader should know about how the model was built."""
 
     @abstractmethod
-    def logits(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The model's answers to one batch.
+    def submit(self, images_NHWC: Images) -> PendingLogits:
+        """Gives a batch to the model, without waiting for the device.
 
         Args:
-            images_NHWC: RGB pixels, uint8 0..255.
+            images_NHWC: The pixels; they may change as soon as this returns.
 
         Returns:
-            Logits of shape (N, C), float32, without the background class; they may be non-finite.
+            A function that waits for the answers and returns them.
 
         Raises:
             ModelError: The model raised.
             OutputError: It returned something else than N x C floats.
             DeviceError: The device's memory is too small for the batch.
         """
+
+    def logits(self, images_NHWC: Images) -> Logits:
+        """The model's answers to one batch; errors as those of `submit`."""
+        return self.submit(images_NHWC)()
 
     @abstractmethod
     def gmacs(self, img_size: int) -> float:
@@ -84,7 +98,7 @@ class Backend(ABC):
 
     @abstractmethod
     def start(self, submission: LoadedSubmission, spec: RunSpec) -> AbstractContextManager[ModelSession]:
-        """Starts the submission's model; leaving the context frees it.
+        """Starts the submission's model; leaving the context frees it. Several may be started at once.
 
         Raises:
             SubmissionError: The submission cannot be run.

@@ -1,25 +1,29 @@
-"""One pass of a ready model over a dataset: ordered, complete, checked.
+"""One pass of ready models over a dataset: ordered, complete, checked; the decoded stream is shared.
 
-Shape letters: N images, V views of an image, H and W pixels, C classes.
+Shape letters: N images, V views of an image, M = N x V rows, H and W pixels, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.backends.base import ModelSession
+from bench.backends.base import Logits, ModelSession, PendingLogits
 from bench.data.dataset import Dataset
-from bench.data.loader import iter_batches
-from bench.errors import NonFiniteError
+from bench.data.loader import Batch
+from bench.errors import BenchError, NonFiniteError
 from bench.metrics.topk import Ranked, join_ranked, rank_logits
 from bench.records.predictions import Predictions
-from bench.records.protocol import Geometry, Views
 
 __all__ = ["Answered", "answer", "average_views"]
+
+_IN_FLIGHT = 2
+"""Batches that a device may be working on while the host ranks an earlier one."""
 
 
 class Answered(NamedTuple):
@@ -30,52 +34,103 @@ class Answered(NamedTuple):
     """Images whose first and second logit are equal."""
     num_ties_at_5: int
     """Images whose fifth and sixth logit are equal."""
+    seconds: float
+    """Wall time that this host spent with the model: giving batches, waiting, ranking."""
 
 
 def answer(
-    session: ModelSession,
+    sessions: Sequence[ModelSession],
+    batches: Iterable[Batch],
     dataset: Dataset,
-    geometry: Geometry,
-    views: Views,
-    *,
-    batch_size: int,
-    num_threads: int,
-    on_progress: Callable[[int], None] | None = None,
-) -> Answered:
-    """Shows every image of the dataset to the model, once and in order.
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Answered | BenchError]:
+    """Shows every batch to every model, once and in order.
 
     Args:
-        session: The ready model.
-        dataset: The images.
-        geometry: How they become pixels.
-        views: How many crops of each image are shown.
-        batch_size: Images a batch; with several views the model sees that many times more rows.
-        num_threads: Threads that decode.
-        on_progress: Called with how many more images are done.
+        sessions: The ready models.
+        batches: The dataset's pixels, from `iter_batches`.
+        dataset: The images that the batches are about.
+        on_progress: Called with the index of a model and how many more images it has answered.
+
+    Returns:
+        For each model its answers, or the error that ended its part; the others go on.
 
     Raises:
-        NonFiniteError: A logit is NaN or infinite.
         DataError: An image cannot be decoded.
-        ModelError, OutputError, DeviceError: The model cannot answer.
     """
-    labels_N = dataset.labels_N
-    parts: list[Ranked] = []
-    for batch in iter_batches(dataset, geometry, views=views.kind, batch_size=batch_size, num_threads=num_threads):
-        end = batch.start + batch.count
-        logits_MC = session.logits(batch.images_NHWC)
-        _refuse_non_finite(logits_MC, dataset.sample_ids[batch.start : end])
-        logits_NC = average_views(logits_MC, num_images=batch.count)
-        parts.append(rank_logits(logits_NC, labels_N[batch.start : end]))
-        if on_progress is not None:
-            on_progress(batch.count)
-    return Answered(
-        predictions=join_ranked(dataset.sample_ids, parts, num_classes=dataset.classes.num_classes),
-        num_ties_at_1=sum(part.num_ties_at_1 for part in parts),
-        num_ties_at_5=sum(part.num_ties_at_5 for part in parts),
-    )
+    tracks = [_Track(session, dataset) for session in sessions]
+    for batch in batches:
+        for index, track in enumerate(tracks):
+            num_answered = track.give(batch)
+            if on_progress is not None and num_answered:
+                on_progress(index, num_answered)
+        if all(track.error is not None for track in tracks):
+            break
+    outcomes = []
+    for index, track in enumerate(tracks):
+        outcomes.append(track.finish())
+        if on_progress is not None and track.num_left:
+            on_progress(index, track.num_left)
+    return outcomes
 
 
-def average_views(logits_MC: npt.NDArray[np.float32], *, num_images: int) -> npt.NDArray[np.float32]:
+class _Track:
+    """One model's way through the batches."""
+
+    def __init__(self, session: ModelSession, dataset: Dataset) -> None:
+        self.session = session
+        self.dataset = dataset
+        self.labels_N = dataset.labels_N
+        self.sample_ids = dataset.sample_ids
+        self.in_flight: deque[tuple[int, int, PendingLogits]] = deque()
+        self.parts: list[Ranked] = []
+        self.error: BenchError | None = None
+        self.seconds = 0.0
+        self.num_left = len(dataset)
+
+    def give(self, batch: Batch) -> int:
+        """Submits a batch and takes in the answers to an earlier one; returns how many images that were."""
+        if self.error is not None:
+            return 0
+        started = time.perf_counter()
+        before = self.num_left
+        try:
+            self.in_flight.append((batch.start, batch.count, self.session.submit(batch.images_NHWC)))
+            if len(self.in_flight) > _IN_FLIGHT:
+                self._take()
+        except BenchError as error:
+            self.error = error
+        self.seconds += time.perf_counter() - started
+        return before - self.num_left
+
+    def finish(self) -> Answered | BenchError:
+        """Takes in what is still in flight."""
+        started = time.perf_counter()
+        try:
+            while self.in_flight and self.error is None:
+                self._take()
+        except BenchError as error:
+            self.error = error
+        if self.error is not None:
+            return self.error
+        num_classes = self.dataset.classes.num_classes
+        return Answered(
+            predictions=join_ranked(self.sample_ids, self.parts, num_classes=num_classes),
+            num_ties_at_1=sum(part.num_ties_at_1 for part in self.parts),
+            num_ties_at_5=sum(part.num_ties_at_5 for part in self.parts),
+            seconds=self.seconds + time.perf_counter() - started,
+        )
+
+    def _take(self) -> None:
+        start, count, pending = self.in_flight.popleft()
+        logits_MC = pending()
+        _refuse_non_finite(logits_MC, self.sample_ids[start : start + count])
+        logits_NC = average_views(logits_MC, num_images=count)
+        self.parts.append(rank_logits(logits_NC, self.labels_N[start : start + count]))
+        self.num_left -= count
+
+
+def average_views(logits_MC: Logits, *, num_images: int) -> Logits:
     """The logarithm of the softmax averaged over the views of each image; one view is returned as it is.
 
     Args:
@@ -97,7 +152,7 @@ def average_views(logits_MC: npt.NDArray[np.float32], *, num_images: int) -> npt
     return logits_NC
 
 
-def _refuse_non_finite(logits_MC: npt.NDArray[np.float32], sample_ids: tuple[str, ...]) -> None:
+def _refuse_non_finite(logits_MC: Logits, sample_ids: tuple[str, ...]) -> None:
     finite_M = np.isfinite(logits_MC).all(axis=1)
     if finite_M.all():
         return

@@ -5,28 +5,27 @@ Shape letters: N images, H and W pixels, C outputs.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from bench.backends.base import Backend, ModelSession, RunSpec
+from bench.backends.arithmetic import AUTOCAST, arithmetic
+from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.device import device_type
+from bench.backends.staging import Stager, pixels_on
 from bench.errors import DeviceError, ModelError, OutputError
 from bench.measure.environment import environment
 from bench.measure.parameters import count_gmacs, count_parameters
-from bench.models.build import build_model
+from bench.models.build import BuiltModel, build_model
 from bench.models.source import LoadedSubmission
-from bench.records.protocol import Precision
 
 __all__ = ["LocalBackend"]
-
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class LocalBackend(Backend):
@@ -34,38 +33,56 @@ class LocalBackend(Backend):
 
     isolation = "none"
 
+    def __init__(self) -> None:
+        self._stagers: dict[str, Stager] = {}
+
     @contextmanager
     def start(self, submission: LoadedSubmission, spec: RunSpec) -> Iterator[ModelSession]:
         """Builds the model, moves it to the device, and fixes the arithmetic for as long as the context lasts."""
         built = build_model(submission, cache_folder=spec.cache_folder)
-        with _arithmetic(spec.precision), torch.inference_mode():
-            try:
-                module = built.module.to(spec.device)
-            except RuntimeError as error:
-                raise _readable(error, "the model", batch_size=None) from error
-            session = _LocalSession(module, spec, background=submission.manifest.outputs.background)
-            session.input = built.input
-            session.notes = built.notes
-            session.num_params = count_parameters(module)
-            yield session
+        with arithmetic(spec.precision), torch.inference_mode():
+            yield _LocalSession(built, spec, self._stager(spec), background=submission.manifest.outputs.background)
+
+    def _stager(self, spec: RunSpec) -> Stager | None:
+        """The way to a CUDA device, shared by all models on it; other devices need none."""
+        if device_type(spec.device) != "cuda":
+            return None
+        return self._stagers.setdefault(spec.device, Stager(spec.device))
 
 
 class _LocalSession(ModelSession):
-    def __init__(self, module: torch.nn.Module, spec: RunSpec, *, background: bool) -> None:
-        self._module = module
+    def __init__(self, built: BuiltModel, spec: RunSpec, stager: Stager | None, *, background: bool) -> None:
         self._spec = spec
+        self._stager = stager
         self._background = background
-        self.environment = environment(device_type(spec.device)) | _settings(spec)
+        self._memory_format = torch.channels_last if device_type(spec.device) == "cuda" else torch.contiguous_format
+        try:
+            self._module = built.module.to(spec.device).to(memory_format=self._memory_format)
+            self._mean, self._std = (
+                torch.tensor(values, dtype=torch.float32, device=spec.device).view(1, 3, 1, 1)
+                for values in (built.input.mean, built.input.std)
+            )
+        except RuntimeError as error:
+            raise _readable(error, "the model", batch_size=None) from error
+        self._forward = torch.compile(self._module) if spec.compiled else self._module
+        self.input = built.input
+        self.notes = built.notes
+        self.num_params = count_parameters(self._module)
+        self.environment = environment(device_type(spec.device)) | self._settings()
 
-    def logits(self, images_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def submit(self, images_NHWC: Images) -> PendingLogits:
         device, precision = self._spec.device, self._spec.precision
         try:
-            pixels_NCHW = torch.from_numpy(images_NHWC).to(device).permute(0, 3, 1, 2)
+            pixels_NCHW = pixels_on(device, images_NHWC, self._stager).permute(0, 3, 1, 2)
             inputs_NCHW = self._normalise(pixels_NCHW)
-            with torch.autocast(device_type(device), dtype=_AUTOCAST.get(precision), enabled=precision in _AUTOCAST):
-                output = self._module(inputs_NCHW)
-            logits_NC = self._checked(output, len(images_NHWC))
-            return logits_NC.to("cpu", torch.float32).numpy()
+            enabled = precision in AUTOCAST
+            # What a model prints is no result: stdout belongs to bench.
+            with (
+                contextlib.redirect_stdout(sys.stderr),
+                torch.autocast(device_type(device), dtype=AUTOCAST.get(precision), enabled=enabled),
+            ):
+                output = self._forward(inputs_NCHW)
+            return self._fetch(self._checked(output, len(images_NHWC)))
         except OutputError:
             raise
         except Exception as error:  # the submission's own code may raise anything
@@ -73,18 +90,35 @@ class _LocalSession(ModelSession):
 
     def gmacs(self, img_size: int) -> float:
         try:
-            return count_gmacs(self._module, img_size)
+            with contextlib.redirect_stdout(sys.stderr):
+                return count_gmacs(self._module, img_size)
         except Exception as error:  # the submission's own code may raise anything
             raise _readable(error, "a forward pass at batch size 1", batch_size=None) from error
 
     def _normalise(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
         """Float32, order "unit": divide by 255, subtract the mean, divide by the standard deviation."""
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32, device=pixels_NCHW.device).view(1, 3, 1, 1)
-            for values in (self.input.mean, self.input.std)
-        )
-        scaled_NCHW = pixels_NCHW.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        return scaled_NCHW.sub_(mean).div_(std)
+        scaled_NCHW = pixels_NCHW.to(torch.float32, memory_format=self._memory_format).div_(255)
+        return scaled_NCHW.sub_(self._mean).div_(self._std)
+
+    def _fetch(self, logits_NC: torch.Tensor) -> PendingLogits:
+        """Brings logits to the host as float32; from a CUDA device without waiting for it."""
+        if self._stager is None:
+            answers_NC: Logits = logits_NC.to("cpu", torch.float32).numpy()
+            return lambda: answers_NC
+        host_NC = torch.empty(logits_NC.shape, dtype=torch.float32, pin_memory=True)
+        host_NC.copy_(logits_NC.to(torch.float32), non_blocking=True)
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done.record(torch.cuda.current_stream(self._spec.device))
+
+        def wait() -> Logits:
+            try:
+                done.synchronize()
+            except RuntimeError as error:  # a kernel of the model failed on the device
+                raise _readable(error, "its forward pass", batch_size=len(host_NC)) from error
+            fetched_NC: Logits = host_NC.numpy()
+            return fetched_NC
+
+        return wait
 
     def _checked(self, output: Any, num_images: int) -> torch.Tensor:
         wanted = self._spec.num_classes + self._background
@@ -100,59 +134,25 @@ class _LocalSession(ModelSession):
             raise OutputError(f"the model returned {output.dtype}, expected floating-point logits")
         return output[:, 1:] if self._background else output
 
-
-def _settings(spec: RunSpec) -> dict[str, str | int | float | bool | None]:
-    return {
-        "device": spec.device,
-        "num_threads": torch.get_num_threads(),
-        "memory_format": "contiguous",
-        "autocast": spec.precision if spec.precision in _AUTOCAST else "off",
-        "cudnn_benchmark": False,
-        "deterministic": True,
-    }
-
-
-@contextmanager
-def _arithmetic(precision: Precision) -> Iterator[None]:
-    """Deterministic kernels, TF32 only where the precision says so; what was set before is restored."""
-    # cuBLAS reads this when its first handle is made; see torch.use_deterministic_algorithms.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # typed as Any: torch's stubs do not know these settings yet
-    places: tuple[Any, ...] = (
-        torch.backends.cuda.matmul,
-        *(getattr(torch.backends.cudnn, kind) for kind in ("conv", "rnn")),
-    )
-    before = [place.fp32_precision for place in places]
-    cudnn = (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
-    strict, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    try:
-        for place in places:
-            place.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-        # A model may use an operation without a deterministic form; that is a warning, not the end of its run.
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        yield
-    finally:
-        for place, value in zip(places, before, strict=True):
-            place.fp32_precision = value
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+    def _settings(self) -> dict[str, str | int | float | bool | None]:
+        return {
+            "device": self._spec.device,
+            "num_threads": torch.get_num_threads(),
+            "memory_format": str(self._memory_format).removeprefix("torch."),
+            "autocast": self._spec.precision if self._spec.precision in AUTOCAST else "off",
+            "compiled": self._spec.compiled,
+            "cudnn_benchmark": False,
+            "deterministic": True,
+        }
 
 
 def _readable(error: BaseException, what: str, *, batch_size: int | None) -> DeviceError | ModelError:
     """What a user reads when the submission's code raised: memory apart from everything else."""
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
     if out_of_memory:
-        advice = (
-            "use a device with more memory"
-            if not batch_size or batch_size == 1
-            else f"try --batch-size {batch_size // 2}"
-        )
+        smaller = f"try --batch-size {batch_size // 2}" if batch_size and batch_size > 1 else None
         images = f" at batch size {batch_size}" if batch_size else ""
-        return DeviceError(f"out of memory{images} in {what}; {advice}")
+        return DeviceError(f"out of memory{images} in {what}; {smaller or 'use a device with more memory'}")
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(last.filename)}, line {last.lineno}"  # noqa: PTH119 - a name inside a traceback, no path
     return ModelError(f"{what} raised {type(error).__name__}: {error} ({place})")

@@ -1,11 +1,12 @@
-"""One run of a submission: from its model, or its file of answers, to predictions and what they cost."""
+"""Runs of submissions: from their models, or their files of answers, to predictions and what they cost."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,19 +15,21 @@ from bench.backends import BACKENDS
 from bench.backends.base import ModelSession, RunSpec
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
 from bench.backends.inference import Answered, answer
+from bench.backends.wave import StartedModel, Wave
 from bench.data.dataset import Dataset
+from bench.data.loader import iter_batches
 from bench.data.transforms import geometry_of
-from bench.errors import BenchError
+from bench.errors import BenchError, DataError, DeviceError
 from bench.models.answers import read_answers
 from bench.models.source import LoadedSubmission, checked_file
 from bench.records.predictions import Predictions
-from bench.records.protocol import Precision, Protocol, Views
+from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.records.result import Cost, ResultInput, Scalar
 
-__all__ = ["Measured", "Progress", "RunOptions", "run_submission"]
+__all__ = ["Measured", "Progress", "RunOptions", "run_all"]
 
-Progress = Callable[[int], None]
-"""Called with how many more images are done."""
+Progress = Callable[[int, int], None]
+"""Called with the index of a submission and how many more images it has answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class RunOptions:
     """How to run, as opposed to what the protocol fixes."""
 
     device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:0` or `mps`."""
+    """`auto`, `cpu`, `cuda`, `cuda:0` or `mps`; several, separated by commas, share the images."""
     precision: Precision | None = None
     """The arithmetic; None for the protocol's default."""
     batch_size: int | None = None
@@ -42,7 +45,9 @@ class RunOptions:
     num_threads: int = 1
     """Threads that decode images."""
     cache_folder: Path | None = None
-    """Where digests and downloaded weights are kept; None for nowhere."""
+    """Where digests, decoded crops and downloaded weights are kept; None for nowhere."""
+    compiled: bool = False
+    """Run models through torch.compile."""
     backend: str = "local"
     """The place to run, by its name in `BACKENDS`."""
 
@@ -60,82 +65,128 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def run_submission(
-    submission: LoadedSubmission,
+def run_all(
+    submissions: Sequence[LoadedSubmission],
     protocol: Protocol,
     dataset: Dataset,
     options: RunOptions,
     *,
-    device: str,
+    devices: Sequence[str],
     precision: Precision,
     on_progress: Progress | None,
-) -> Measured:
-    """Runs a submission on a dataset.
+) -> Iterator[tuple[int, Measured | BenchError]]:
+    """Runs submissions on a dataset; those with equal input share the decoded stream.
+
+    As many models as fit are started together; when the memory of a device turns out too small for several at once,
+    each of them is run again alone. One that fails never takes the others down.
 
     Args:
-        submission: What is run; one of source `predictions` has nothing to run, and its file is read.
+        submissions: What is run; one of source `predictions` has nothing to run, and its file is read.
         protocol: How; of kind `evaluate`.
         dataset: On what.
         options: How to run, as opposed to what the protocol fixes.
-        device: The torch device, resolved.
+        devices: The torch devices, resolved; batches go round among them.
         precision: The arithmetic, allowed by the protocol.
-        on_progress: Called with how many more images are done.
+        on_progress: Called with the index of a submission and how many more images it has answered.
 
-    Raises:
-        SubmissionError: The submission cannot be run, or gives no valid answers.
-        DataError: An image cannot be decoded.
-        DeviceError: The device is too small.
+    Yields:
+        The index of a submission and what it gave, or the error that ended it, as soon as that is known.
     """
-    if submission.manifest.model.source == "predictions":
-        predictions = read_answers(
-            checked_file(submission, "file"),
-            classes=dataset.classes,
-            sample_ids=dataset.sample_ids,
-            labels_N=dataset.labels_N,
-            background=submission.manifest.outputs.background,
-        )
-        return Measured(predictions=predictions)
+    waiting = deque(range(len(submissions)))
+    alone: set[int] = set()
     with _cache_folder(options) as cache_folder:
         spec = RunSpec(
-            device=device, precision=precision, num_classes=dataset.classes.num_classes, cache_folder=cache_folder
+            device=devices[0],
+            precision=precision,
+            num_classes=dataset.classes.num_classes,
+            cache_folder=cache_folder,
+            compiled=options.compiled,
         )
-        return _run_model(submission, protocol, dataset, options, spec, on_progress)
+        while waiting:
+            with ExitStack() as stack:
+                wave = Wave(BACKENDS[options.backend](), spec, devices)
+                while waiting and wave.has_room(alone_next=waiting[0] in alone):
+                    index = waiting.popleft()
+                    try:
+                        if submissions[index].manifest.model.source == "predictions":
+                            yield index, Measured(predictions=_read_answers(submissions[index], dataset))
+                        else:
+                            wave.add(index, submissions[index], stack, alone=index in alone)
+                    except BenchError as error:
+                        yield index, error
+                for index, outcome in _run_wave(wave, protocol, dataset, options, on_progress):
+                    if isinstance(outcome, DeviceError) and len(wave.models) > 1:
+                        alone.add(index)
+                        waiting.append(index)
+                    else:
+                        yield index, outcome
 
 
-def _run_model(
-    submission: LoadedSubmission,
+def _read_answers(submission: LoadedSubmission, dataset: Dataset) -> Predictions:
+    return read_answers(
+        checked_file(submission, "file"),
+        classes=dataset.classes,
+        sample_ids=dataset.sample_ids,
+        labels_N=dataset.labels_N,
+        background=submission.manifest.outputs.background,
+    )
+
+
+def _run_wave(
+    wave: Wave,
     protocol: Protocol,
     dataset: Dataset,
     options: RunOptions,
-    spec: RunSpec,
     on_progress: Progress | None,
-) -> Measured:
-    batch_size = options.batch_size or DEFAULT_BATCH_SIZES[device_type(spec.device)]
-    backend = BACKENDS[options.backend]()
-    started = time.perf_counter()
-    with backend.start(submission, spec) as session:
-        ready = time.perf_counter()
-        geometry = protocol.geometry or geometry_of(session.input)
-        answered = answer(
-            session,
+) -> Iterator[tuple[int, Measured | BenchError]]:
+    """One pass for each geometry that the models of a wave ask for."""
+    views = protocol.views or Views()
+    batch_size = options.batch_size or DEFAULT_BATCH_SIZES[device_type(wave.spec.device)]
+    by_geometry: dict[Geometry, list[StartedModel]] = {}
+    for model in wave.models:
+        by_geometry.setdefault(protocol.geometry or geometry_of(model.session.input), []).append(model)
+    for geometry, models in by_geometry.items():
+        indices = [model.index for model in models]
+
+        def advance(at: int, count: int, indices: list[int] = indices) -> None:
+            if on_progress is not None:
+                on_progress(indices[at], count)
+
+        started = time.perf_counter()
+        batches = iter_batches(
             dataset,
             geometry,
-            protocol.views or Views(),
+            views=views.kind,
             batch_size=batch_size,
             num_threads=options.num_threads,
-            on_progress=on_progress,
         )
-        done = time.perf_counter()
-        costs, cost_notes = _costs(session, geometry.crop)
-        return Measured(
-            predictions=answered.predictions,
-            input=ResultInput(geometry=geometry, mean=session.input.mean, std=session.input.std),
-            isolation=backend.isolation,
-            costs=costs,
-            environment=session.environment | {"batch_size": batch_size, "num_decode_threads": options.num_threads},
-            timing={"start_s": round(ready - started, 3), "evaluate_s": round(done - ready, 3)},
-            notes=session.notes + _tie_notes(answered) + cost_notes,
-        )
+        try:
+            outcomes = answer([model.session for model in models], batches, dataset, advance)
+        except DataError as error:
+            outcomes = [error for _ in models]
+        pass_s = time.perf_counter() - started
+        for model, outcome in zip(models, outcomes, strict=True):
+            if isinstance(outcome, BenchError):
+                yield model.index, outcome
+                continue
+            costs, notes = _costs(model.session, geometry.crop)
+            settings = {"batch_size": batch_size, "num_decode_threads": options.num_threads, "num_models": len(models)}
+            yield (
+                model.index,
+                Measured(
+                    predictions=outcome.predictions,
+                    input=ResultInput(geometry=geometry, mean=model.session.input.mean, std=model.session.input.std),
+                    isolation=wave.backend.isolation,
+                    costs=costs,
+                    environment=model.session.environment | settings,
+                    timing={
+                        "start_s": round(model.start_s, 3),
+                        "pass_s": round(pass_s, 3),
+                        "model_s": round(outcome.seconds, 3),
+                    },
+                    notes=model.session.notes + _tie_notes(outcome) + notes,
+                ),
+            )
 
 
 def _costs(session: ModelSession, img_size: int) -> tuple[dict[str, Cost], tuple[str, ...]]:

@@ -25,6 +25,7 @@ __all__ = [
     "print_json",
     "print_table",
     "progress_bar",
+    "progress_bars",
     "protocol_option",
     "results_option",
     "show_estimate",
@@ -156,15 +157,26 @@ def print_table(
 
 @contextmanager
 def progress_bar(label: str, total: int, unit: str = "img") -> Iterator[Callable[[int], None]]:
-    """A progress bar with rate and time left, on stderr, only where that is a terminal.
-
-    Args:
-        label: What is being done.
-        total: How many units there are.
-        unit: What is counted.
+    """One progress bar; see `progress_bars`.
 
     Yields:
         A function that takes how many more units are done.
+    """
+    with progress_bars([label], total, unit) as advance:
+        yield lambda count: advance(0, count)
+
+
+@contextmanager
+def progress_bars(labels: list[str], total: int, unit: str = "img") -> Iterator[Callable[[int, int], None]]:
+    """Progress bars with rate and time left, on stderr, only where that is a terminal.
+
+    Args:
+        labels: What is being done, a bar each; a bar shows as soon as there is progress.
+        total: How many units each has.
+        unit: What is counted.
+
+    Yields:
+        A function that takes the index of a bar and how many more units are done.
     """
     from rich.console import Console
     from rich.progress import (
@@ -185,10 +197,11 @@ def progress_bar(label: str, total: int, unit: str = "img") -> Iterator[Callable
     console = Console(stderr=True)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(_plain(label), total=total)
+        # A bar of one task shows from the start: something is going on before the first unit is done.
+        tasks = [progress.add_task(_plain(label), total=total, visible=len(labels) == 1) for label in labels]
 
-        def advance(count: int) -> None:
-            progress.advance(task, count)
+        def advance(index: int, count: int) -> None:
+            progress.update(tasks[index], advance=count, visible=True)
 
         yield advance
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from bench.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    progress_bars,
     protocol_option,
     results_option,
     show_estimate,
@@ -26,8 +26,8 @@ from bench.cli.common import (
 
 if TYPE_CHECKING:
     from bench.data.dataset import Dataset
-    from bench.evaluate import Outcome
     from bench.models.source import LoadedSubmission
+    from bench.plan import Outcome
     from bench.records.protocol import Precision, Protocol
 
 __all__ = ["evaluate"]
@@ -43,6 +43,7 @@ __all__ = ["evaluate"]
     "--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N images; never ranked."
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+@click.option("--devices", metavar="I,J,...", help="Share the images among these CUDA devices, such as 0,1.")
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
@@ -51,6 +52,7 @@ __all__ = ["evaluate"]
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a batch.  [default: 32, cuda 256, mps 64]"
 )
+@click.option("--compile", "compiled", is_flag=True, help="Run models through torch.compile.")
 @workers_option
 @cache_options
 @results_option
@@ -65,8 +67,10 @@ def evaluate(
     allow_partial: bool,
     limit: int | None,
     device: str,
+    devices: str | None,
     precision: Precision | None,
     batch_size: int | None,
+    compiled: bool,
     workers: int,
     cache_dir: Path | None,
     no_cache: bool,
@@ -78,8 +82,8 @@ def evaluate(
     """Evaluate submissions under a protocol and keep the results.
 
     A SUBMISSION is a folder with a submission.toml, timm:NAME or torchvision:NAME/WEIGHTS. An equal run that is in
-    the store is shown and not repeated. When one submission fails, the others are still evaluated, and the exit code
-    is 1.
+    the store is shown and not repeated. Submissions with equal input share the decoded images. When one fails, the
+    others are still evaluated, and the exit code is 1.
 
     \b
     Examples:
@@ -92,7 +96,7 @@ def evaluate(
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
     from bench.errors import BenchError, UsageError
-    from bench.evaluate import evaluate as run
+    from bench.evaluate import evaluate_all
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
     from bench.store import Store
@@ -103,42 +107,62 @@ def evaluate(
     entries = [open_submission(text) for text in submissions]
     dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit)
     options = RunOptions(
-        device=device,
+        device=_device(device, devices),
         precision=precision,
         batch_size=batch_size,
         num_threads=workers,
         cache_folder=cache_folder_of(cache_dir, no_cache),
+        compiled=compiled,
     )
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
-    _warn_partial(dataset, fixed)
-    outcomes, failed = [], False
-    for entry in entries:
-        _warn_trust(entry)
-        with ExitStack() as stack:
-            advance = stack.enter_context(progress_bar(f"Evaluating {entry.label}", len(dataset)))
-            try:
-                store = Store(results, predictions)
-                outcomes.append(run(entry, fixed, dataset, store, options, advance, digest=digest, rerun=rerun))
-            except BenchError as error:
-                if len(entries) == 1:
-                    raise
-                note(f"Error: {entry.label}: {error}")
-                failed = True
-    _print(outcomes, as_json=as_json)
-    if failed:
+    _say_partial(dataset, fixed)
+    _say_trust(entries)
+    with progress_bars([entry.label for entry in entries], len(dataset)) as advance_one:
+        outcomes = evaluate_all(
+            entries,
+            fixed,
+            dataset,
+            Store(results, predictions),
+            options,
+            digest=digest,
+            rerun=rerun,
+            on_progress=advance_one,
+            on_note=note,
+        )
+    errors = [(entry, item) for entry, item in zip(entries, outcomes, strict=True) if isinstance(item, BenchError)]
+    if len(entries) == len(errors) == 1:
+        raise errors[0][1]
+    for entry, error in errors:
+        note(f"Error: {entry.label}: {error}")
+    _print([item for item in outcomes if not isinstance(item, BenchError)], as_json=as_json)
+    if errors:
         raise click.exceptions.Exit(1)
 
 
-def _warn_partial(dataset: Dataset, protocol: Protocol) -> None:
+def _device(device: str, devices: str | None) -> str:
+    """The devices as `RunOptions` names them: `--devices 0,1` are `cuda:0,cuda:1`."""
+    from bench.errors import UsageError
+
+    if devices is None:
+        return device
+    names = [f"cuda:{name}" if name.isdigit() else name for name in devices.split(",")]
+    if device != "auto":
+        raise UsageError(f"give --device or --devices, not both: {device!r} and {devices!r}")
+    return ",".join(names)
+
+
+def _say_partial(dataset: Dataset, protocol: Protocol) -> None:
     if not dataset.complete:
         wanted = protocol.dataset.num_samples
         note(f"Partial: {len(dataset):,} of the {wanted:,} images of {protocol.id}; the result will not be ranked.")
 
 
-def _warn_trust(entry: LoadedSubmission) -> None:
-    if entry.source.runs_code:
-        note(f"Running the code of {entry.label} in this process (isolation: none); run only what you trust.")
+def _say_trust(entries: list[LoadedSubmission]) -> None:
+    with_code = [entry.label for entry in entries if entry.source.runs_code]
+    if with_code:
+        shown = ", ".join(with_code[:3]) + (", ..." if len(with_code) > 3 else "")
+        note(f"Running the code of {shown} in this process (isolation: none); run only what you trust.")
 
 
 def _print(outcomes: list[Outcome], *, as_json: bool) -> None:

@@ -44,8 +44,8 @@ def score(
       bench score logits.parquet --protocol imagenet-val-open --data /data/imagenet --json
     """
     from bench.errors import UsageError
-    from bench.evaluate import score_file
     from bench.protocols import load_protocol
+    from bench.score import score_file
 
     if data is not None and labels is not None:
         raise UsageError("give either --data or --labels, not both")

@@ -1,0 +1,47 @@
+"""The numerical settings of torch that a precision stands for: set for a run, restored after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from bench.records.protocol import Precision
+
+__all__ = ["AUTOCAST", "arithmetic"]
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precisions in which autocast acts inside the model; weights and the normalised input stay float32."""
+
+
+@contextmanager
+def arithmetic(precision: Precision) -> Iterator[None]:
+    """Deterministic kernels, TF32 only where the precision says so; what was set before is restored."""
+    # cuBLAS reads this when its first handle is made; see torch.use_deterministic_algorithms.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # typed as Any: torch's stubs do not know these settings yet
+    places: tuple[Any, ...] = (
+        torch.backends.cuda.matmul,
+        *(getattr(torch.backends.cudnn, kind) for kind in ("conv", "rnn")),
+    )
+    before = [place.fp32_precision for place in places]
+    cudnn = (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
+    strict, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    try:
+        for place in places:
+            place.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+        # A model may use an operation without a deterministic form; that is a warning, not the end of its run.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.fp32_precision = value
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)

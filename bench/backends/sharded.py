@@ -1,0 +1,39 @@
+"""One model on several devices: batches go round in turn, so every image is answered once.
+
+Whole batches are dealt out, in order, so each batch is the very batch that one device would have seen, and on equal
+devices the answers are the same bits. The devices work at the same time because a session does not wait for its device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.backends.base import Images, ModelSession, PendingLogits
+
+__all__ = ["ShardedSession"]
+
+
+class ShardedSession(ModelSession):
+    """The sessions of one submission on several devices, as one session.
+
+    Args:
+        sessions: One a device, at least one.
+    """
+
+    def __init__(self, sessions: Sequence[ModelSession]) -> None:
+        first = sessions[0]
+        self._sessions = sessions
+        self._turn = 0
+        self.input, self.num_params, self.notes = first.input, first.num_params, first.notes
+        devices = [str(session.environment.get("device")) for session in sessions]
+        self.environment = first.environment | {"device": ",".join(devices), "num_devices": len(devices)}
+
+    def submit(self, images_NHWC: Images) -> PendingLogits:
+        """Gives the batch to the device whose turn it is; errors as those of any session."""
+        session = self._sessions[self._turn % len(self._sessions)]
+        self._turn += 1
+        return session.submit(images_NHWC)
+
+    def gmacs(self, img_size: int) -> float:
+        """Multiply-adds of one image, in units of 10^9, counted on the first device."""
+        return self._sessions[0].gmacs(img_size)

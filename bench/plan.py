@@ -1,0 +1,108 @@
+"""What one evaluation measures and where it keeps it: keys of equal runs, results of good and of failed ones."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.backends.device import device_type
+from bench.backends.run import Measured
+from bench.data.dataset import Dataset
+from bench.errors import BenchError
+from bench.models.source import LoadedSubmission
+from bench.records.protocol import Precision, Protocol
+from bench.records.result import DatasetRef, Failure, Result
+from bench.score import protocol_ref, score
+from bench.store import EqualRun, Store
+from bench.version import __version__
+
+__all__ = ["Outcome", "Plan"]
+
+
+class Outcome(NamedTuple):
+    """What an evaluation led to."""
+
+    result: Result
+    path: Path
+    reused: bool
+    """The result was in the store already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is measured, and where it is kept: the same for all submissions of one call."""
+
+    protocol: Protocol
+    dataset: Dataset
+    digest: str
+    store: Store
+    precision: Precision
+    rerun: bool
+
+    def key(self, submission: LoadedSubmission, device: str) -> EqualRun:
+        """What an equal run must share with the run of this submission on this device."""
+        has_model = submission.manifest.model.source != "predictions"
+        return EqualRun(
+            team=submission.team,
+            name=submission.name,
+            protocol=self.protocol.id,
+            submission_digest=submission.digest,
+            protocol_digest=self.protocol.digest(),
+            dataset_digest=self.digest,
+            precision=self.precision if has_model else None,
+            device_type=device_type(device) if has_model else None,
+        )
+
+    def find(self, key: EqualRun) -> Outcome | None:
+        """The equal run in the store, unless it is to be repeated."""
+        found = None if self.rerun else self.store.find_equal(key)
+        return None if found is None else Outcome(found.result, found.path, reused=True)
+
+    def keep(self, submission: LoadedSubmission, key: EqualRun, measured: Measured) -> Outcome:
+        """Scores what a run gave, and writes predictions and result."""
+        started = time.perf_counter()
+        scored = score(measured.predictions, self.dataset.labels_N, self.protocol, self.dataset.classes)
+        result = Result.create(
+            now=datetime.now(UTC),
+            status="self-reported",
+            predictions=self.store.add_predictions(measured.predictions),
+            input=measured.input,
+            isolation=measured.isolation,
+            costs=measured.costs,
+            environment=measured.environment,
+            timing=measured.timing | {"score_s": round(time.perf_counter() - started, 3)},
+            notes=measured.notes + scored.notes,
+            **scored.fields,
+            **self._identity(submission, key),
+        )
+        path = self.store.add(result, correctness=scored.correctness, breakdown=scored.breakdown)
+        return Outcome(result, path, reused=False)
+
+    def fail(self, submission: LoadedSubmission, key: EqualRun, error: BenchError) -> None:
+        """Writes the record of a run that gave no numbers."""
+        lines = "".join(traceback.format_exception(error.__cause__ or error)).splitlines()
+        failure = Failure(outcome=error.outcome, message=str(error), log=tuple(lines[-20:]))
+        identity = self._identity(submission, key)
+        self.store.add(Result.create(now=datetime.now(UTC), status="failed", failure=failure, **identity))
+
+    def _identity(self, submission: LoadedSubmission, key: EqualRun) -> dict[str, Any]:
+        """The fields of a result that are known before anything is run."""
+        dataset = self.dataset
+        return {
+            "bench_version": __version__,
+            "submission": submission.ref(),
+            "protocol": protocol_ref(self.protocol),
+            "dataset": DatasetRef(
+                name=dataset.name,
+                split=dataset.split,
+                digest=self.digest,
+                num_samples=len(dataset),
+                complete=dataset.complete,
+            ),
+            "precision": key.precision,
+            "device_type": key.device_type,
+        }
