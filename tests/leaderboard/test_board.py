@@ -139,7 +139,7 @@ def test_the_boards_that_ship_are_valid() -> None:
         (("shapes10-val", "shapes10-vel"), "did you mean shapes10-val"),
         (('"top5"', '"top-5"'), "did you mean top5"),
         (('"model", ', ""), "the column 'model' is missing"),
-        (("title =", "titel ="), "unknown key"),
+        (("title =", "heading ="), "unknown key"),
     ],
 )
 def test_a_broken_board_is_named_with_its_key(tmp_path: Path, change: tuple[str, str], message: str) -> None:
