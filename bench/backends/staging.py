@@ -24,7 +24,7 @@ class Stager:
 
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
-        self._stream = torch.cuda.Stream(self._device)
+        self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         self._slots: list[torch.Tensor | None] = [None] * _NUM_SLOTS
         self._copied: list[torch.cuda.Event | None] = [None] * _NUM_SLOTS
         self._turn = 0
@@ -41,7 +41,7 @@ class Stager:
         current = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._stream):
             pixels = pinned.to(self._device, non_blocking=True)
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(self._stream)
         self._copied[slot] = event
         current.wait_event(event)
