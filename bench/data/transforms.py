@@ -23,7 +23,19 @@ from bench.errors import DataError
 from bench.records.protocol import Geometry
 from bench.records.submission import InputSpec
 
-__all__ = ["DECODE_FAILURES", "ViewKind", "decode", "geometry_of", "identify", "num_views", "pixels", "view_pixels"]
+__all__ = [
+    "DECODE_FAILURES",
+    "ViewKind",
+    "cut_views",
+    "decode",
+    "geometry_of",
+    "identify",
+    "num_views",
+    "pixels",
+    "uncut_pixels",
+    "uncut_side",
+    "view_pixels",
+]
 
 ViewKind = Literal["single", "ten-crop"]
 
@@ -149,16 +161,59 @@ def view_pixels(image: Image.Image, geometry: Geometry, kind: ViewKind) -> npt.N
     Raises:
         DataError: Ten crops of a geometry whose crop is larger than its resize.
     """
+    uncut_HWC = uncut_pixels(image, geometry, kind)
     if kind == "single":
-        return pixels(image, geometry)[np.newaxis]
+        return uncut_HWC[np.newaxis]
+    views_VHWC = np.empty((num_views(kind), geometry.crop, geometry.crop, 3), dtype=np.uint8)
+    cut_views(uncut_HWC, geometry, kind, views_VHWC)
+    return views_VHWC
+
+
+def uncut_side(geometry: Geometry, kind: ViewKind) -> int:
+    """The side, in pixels, of the square that all views of an image are cut from: for a single view the crop itself.
+
+    Raises:
+        DataError: Ten crops of a geometry whose crop is larger than its resize.
+    """
+    if kind == "single":
+        return geometry.crop
+    if geometry.resize < geometry.crop:
+        raise DataError(f"ten crops need resize >= crop, but resize is {geometry.resize} and crop is {geometry.crop}")
+    return geometry.resize
+
+
+def uncut_pixels(image: Image.Image, geometry: Geometry, kind: ViewKind) -> npt.NDArray[np.uint8]:
+    """The square that all views of an image are cut from: uint8 (S, S, C), S = uncut_side(...), read-only.
+
+    Raises:
+        DataError: Ten crops of a geometry whose crop is larger than its resize.
+    """
+    return np.asarray(_center_crop(_resize(image, geometry), uncut_side(geometry, kind), geometry.fill))
+
+
+def cut_views(
+    uncut_HWC: npt.NDArray[np.uint8], geometry: Geometry, kind: ViewKind, views_VHWC: npt.NDArray[np.uint8]
+) -> None:
+    """Cuts the views, in the order of `view_pixels`, out of what `uncut_pixels` gave.
+
+    Args:
+        uncut_HWC: uint8 (S, S, C), S = uncut_side(...).
+        geometry: Its crop.
+        kind: Which views.
+        views_VHWC: Takes them: uint8 (V, H, W, C), H = W = geometry.crop.
+    """
+    if kind == "single":
+        views_VHWC[0] = uncut_HWC
+        return
     crop, margin = geometry.crop, geometry.resize - geometry.crop
-    if margin < 0:
-        raise DataError(f"ten crops need resize >= crop, but resize is {geometry.resize} and crop is {crop}")
-    square_HWC = np.asarray(_center_crop(_resize(image, geometry), geometry.resize, geometry.fill))
     center = round(margin / 2)
     corners = [(0, 0), (0, margin), (margin, 0), (margin, margin), (center, center)]
-    views_VHWC = np.stack([square_HWC[top : top + crop, left : left + crop] for top, left in corners])
-    return np.concatenate([views_VHWC, views_VHWC[:, :, ::-1]])
+    # Mirrored once as a whole: a third of the time of mirroring each crop.
+    mirrored_HWC = np.ascontiguousarray(uncut_HWC[:, ::-1])
+    for number, (top, left) in enumerate(corners):
+        rows = slice(top, top + crop)
+        views_VHWC[number] = uncut_HWC[rows, left : left + crop]
+        views_VHWC[number + len(corners)] = mirrored_HWC[rows, margin - left : margin - left + crop]
 
 
 def _resize(image: Image.Image, geometry: Geometry) -> Image.Image:
