@@ -9,7 +9,8 @@ import os
 import secrets
 import socket
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "pretty_json",
     "read_json",
     "read_toml",
+    "readable_os_errors",
     "sha256_of_file",
     "sweep_leftovers",
     "write_atomic",
@@ -87,6 +89,23 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], None]) -> N
         else:
             reason = f"cannot be written ({error.strerror or error})"
         raise StoreError(reason, path=path) from error
+
+
+@contextmanager
+def readable_os_errors(folder: Path) -> Iterator[None]:
+    """Turns what the file system refuses while a folder is written into a sentence.
+
+    Raises:
+        StoreError: The disk is full, or a file or folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = "the disk is full; nothing was kept, free some space and run the command again"
+        else:
+            reason = f"cannot be written ({error.strerror or error})"
+        raise StoreError(reason, path=error.filename or folder) from error
 
 
 def sweep_leftovers(folder: Path) -> int:

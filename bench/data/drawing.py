@@ -9,15 +9,15 @@ Shape letters: H rows, W columns, C = 3 colours.
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.data.dice import Dice
 from bench.data.shapes import FORMS, PATTERNS, UNIT, Plane, Shape
 
-__all__ = ["Box", "Dice", "Picture", "draw"]
+__all__ = ["Box", "Picture", "draw"]
 
 Canvas = npt.NDArray[np.int16]
 """int16 (C, H, W): colours from 0 to 255, or differences of colours."""
@@ -54,31 +54,6 @@ class Picture(NamedTuple):
     """uint8, RGB, 0 to 255."""
     box: Box
     """The object, as far as it is inside the picture."""
-
-
-class Dice:
-    """A stream of random integers that belongs to a name.
-
-    PCG64 (O'Neill 2014) seeded with the sha256 of the name; numpy keeps its raw stream the same in all versions.
-    """
-
-    def __init__(self, name: str) -> None:
-        digest = hashlib.sha256(name.encode()).digest()
-        self._stream = np.random.PCG64(int.from_bytes(digest, "little"))
-
-    def below(self, end: int) -> int:
-        """An integer from 0 to end - 1."""
-        return int(self._stream.random_raw()) % end
-
-    def between(self, first: int, last: int) -> int:
-        """An integer from first to last, both included."""
-        return first + self.below(last - first + 1)
-
-    def bytes(self, *shape: int) -> npt.NDArray[np.uint8]:
-        """An array of random bytes."""
-        count = int(np.prod(shape))
-        words = np.asarray(self._stream.random_raw((count + 7) // 8), dtype="<u8")
-        return words.view(np.uint8)[:count].reshape(shape)
 
 
 class _Pose(NamedTuple):
@@ -148,12 +123,12 @@ def _positions(num_cells: int, num_pixels: int) -> tuple[npt.NDArray[np.intp], C
 def _object_pose(dice: Dice, height: int, width: int) -> _Pose:
     """Near the middle, so that the centre crop of a protocol holds most of the object."""
     side = min(height, width)
-    reach = side // 7
+    reach = side // 8
     return _Pose(
         x=width // 2 + dice.between(-reach, reach),
         y=height // 2 + dice.between(-reach, reach),
-        radius=side * dice.between(20, 38) // 100,
-        degrees=dice.below(360),
+        radius=side * dice.between(25, 40) // 100,
+        degrees=dice.between(-45, 45),
     )
 
 

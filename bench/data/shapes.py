@@ -21,7 +21,6 @@ UNIT = 1024
 Plane = npt.NDArray[np.int32]
 """int32 (H, W): a coordinate, a distance or a choice per pixel."""
 
-_FIVE_FORMS = 5
 _NUM_CLASSES_MAX = 100
 
 
@@ -35,14 +34,17 @@ class Shape(NamedTuple):
 
 
 def shape_of(index: int) -> Shape:
-    """The form and the pattern of a class: ten neighbours share five forms and two patterns, so both must be seen.
+    """The form and the pattern of a class.
+
+    Ten neighbours differ in both, so a network that sees only one of them gets somewhere; among more than ten classes
+    both must be seen.
 
     Args:
         index: The class index, 0 to 99; it means the same for any number of classes.
     """
     forms, patterns = list(FORMS), list(PATTERNS)
-    half, rest = divmod(index, _FIVE_FORMS * len(patterns))
-    return Shape(forms[half * _FIVE_FORMS + rest % _FIVE_FORMS], patterns[rest // _FIVE_FORMS])
+    round_, place = divmod(index, len(forms))
+    return Shape(forms[place], patterns[(place + round_) % len(patterns)])
 
 
 def shapes_table(num_classes: int) -> tuple[list[str], list[str], list[int]]:
@@ -58,7 +60,7 @@ def shapes_table(num_classes: int) -> tuple[list[str], list[str], list[int]]:
         ValueError: The number is out of range.
 
     >>> shapes_table(2)
-    (['n99000001', 'n99000002'], ['striped circle', 'striped square'], [2, 1])
+    (['n99000001', 'n99000002'], ['striped circle', 'checked square'], [2, 1])
     """
     if not 2 <= num_classes <= _NUM_CLASSES_MAX:
         raise ValueError(f"num_classes is {num_classes}, expected 2 to {_NUM_CLASSES_MAX}")

@@ -11,7 +11,6 @@ The same numbers and seed give the same pictures everywhere, and with the same P
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -26,10 +25,11 @@ from xml.sax.saxutils import escape
 import PIL
 from PIL import Image
 
-from bench.data.drawing import Box, Dice, draw
+from bench.data.dice import Dice
+from bench.data.drawing import Box, draw
 from bench.data.shapes import Shape, shape_of, shapes_table
-from bench.errors import DataError, StoreError, UsageError
-from bench.files import pretty_json, write_atomic
+from bench.errors import DataError, UsageError
+from bench.files import pretty_json, readable_os_errors, write_atomic
 
 __all__ = ["STAMP", "write_synthetic"]
 
@@ -109,7 +109,7 @@ def write_synthetic(
     _check_numbers(num_classes, train_per_class, val_per_class, num_workers)
     plan = _Plan(num_classes, train_per_class, val_per_class, seed)
     root = root.absolute()
-    with _written(root), _locked(root.parent):
+    with readable_os_errors(root), _locked(root.parent):
         if _is_there(root, plan):
             return False
         temporary = root.parent / f".{root.name}.drawing"
@@ -187,9 +187,8 @@ def _items(plan: _Plan) -> tuple[list[_Item], list[_Item]]:
         for wnid, shape in classes
         for index in range(plan.train_per_class)
     ]
-    dice = Dice(f"{plan.seed}/val/order")
     places = [(wnid, shape, index) for wnid, shape in classes for index in range(plan.val_per_class)]
-    shuffled = [place for _, place in sorted((dice.below(1 << 62), place) for place in places)]
+    shuffled = [places[position] for position in Dice(f"{plan.seed}/val/order").order(len(places))]
     val = [
         _Item(f"ILSVRC2012_val_{number:08d}", wnid, shape, "val", index)
         for number, (wnid, shape, index) in enumerate(shuffled, start=1)
@@ -266,16 +265,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _written(root: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = "the disk is full; nothing was kept, free some space and run the command again"
-        else:
-            reason = f"cannot be written ({error.strerror or error})"
-        raise StoreError(reason, path=error.filename or root) from error

@@ -31,13 +31,16 @@ class BuiltModel:
     """What a reader should know about how it was built."""
 
 
-def build_model(submission: LoadedSubmission, *, cache_folder: Path, with_weights: bool = True) -> BuiltModel:
+def build_model(
+    submission: LoadedSubmission, *, cache_folder: Path, with_weights: bool = True, seed: int = 0
+) -> BuiltModel:
     """The model of a submission, on the CPU, in float32, in evaluation mode, without gradients.
 
     Args:
         submission: What `open_submission` returned.
         cache_folder: Where downloaded weights are kept.
-        with_weights: False leaves the weights as the factory or the zoo initialises them, seeded with 0.
+        with_weights: False leaves the weights as the factory or the zoo initialises them.
+        seed: The seed of weights that are drawn.
 
     Raises:
         SubmissionError: The source has no model to run, or its keys do not fit.
@@ -57,7 +60,7 @@ def build_model(submission: LoadedSubmission, *, cache_folder: Path, with_weight
     # Weights that a factory draws must be the same each time, and the caller's generator stays untouched.
     # What a submission prints is no result of ours, so it goes to stderr.
     with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         built = build(submission, cache_folder, with_weights)
     try:
         built.module.to(device="cpu", dtype=torch.float32).requires_grad_(False)

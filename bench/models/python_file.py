@@ -26,7 +26,7 @@ def _build(submission: LoadedSubmission, cache_folder: Path, with_weights: bool)
 
     from bench.models.weights import load_into, weights_file
 
-    model = submission.manifest.model
+    model, seed = submission.manifest.model, torch.initial_seed()
     # Before the submission's code runs: altered weights are refused first.
     weights = weights_file(submission, cache_folder) if with_weights else None
     path = checked_file(submission, "file")
@@ -40,7 +40,7 @@ def _build(submission: LoadedSubmission, cache_folder: Path, with_weights: bool)
                 path=submission.manifest_path,
                 key="model.factory",
             )
-        torch.manual_seed(0)
+        torch.manual_seed(seed)  # again, whatever importing the file drew
         network = _called(factory, model.kwargs, submission)
     if not isinstance(network, torch.nn.Module):
         raise ModelError(

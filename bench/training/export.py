@@ -1,0 +1,114 @@
+"""The folder that a training leaves: the submission again, with its weights and where they come from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from bench.files import readable_os_errors, sha256_of_file
+from bench.models.source import MANIFEST, LoadedSubmission
+from bench.records.submission import Submission, TrainingOrigin
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["WEIGHTS", "export_trained", "find_trained", "trained_folder"]
+
+WEIGHTS = "weights.safetensors"
+"""The name of the weights in a trained submission."""
+
+_HEADER = "# Written by `bench train`: the submission as it was, and the weights that the training left.\n"
+
+
+def trained_folder(submission: LoadedSubmission, out: Path) -> Path:
+    """Where the trained submission goes, so that `bench evaluate` finds team and name in the path.
+
+    Raises:
+        UsageError: Something is there that `bench train` did not write.
+    """
+    folder = out.absolute() / submission.team / submission.name
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return folder
+    if not (folder / MANIFEST).is_file() or Submission.load(folder / MANIFEST).training is None:
+        raise UsageError(f"{folder} holds what bench train did not write; name another --out")
+    if submission.folder is not None and folder.resolve() == submission.folder.resolve():
+        raise UsageError(f"{folder} is the submission that is trained; name another --out")
+    return folder
+
+
+def find_trained(folder: Path, wanted: TrainingOrigin) -> bool:
+    """Whether a folder holds the submission that an equal training left, whole."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return False
+    found = Submission.load(manifest)
+    weights = folder / WEIGHTS
+    return (
+        found.training is not None
+        and found.training.model_copy(update={"seconds": wanted.seconds}) == wanted
+        and weights.is_file()
+        and sha256_of_file(weights) == found.model.sha256
+    )
+
+
+def export_trained(submission: LoadedSubmission, module: torch.nn.Module, origin: TrainingOrigin, folder: Path) -> None:
+    """Writes the trained submission; it is there whole or, whenever the program is killed, not at all.
+
+    Args:
+        submission: What was trained.
+        module: The network with its weights.
+        origin: How it was trained.
+        folder: What `trained_folder` named; an earlier training's submission there is replaced.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    fresh, old = (folder.parent / f".{folder.name}.{word}" for word in ("bench-new", "bench-old"))
+    with readable_os_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left_behind in (fresh, old):
+            if left_behind.exists():  # by a run that was killed
+                shutil.rmtree(left_behind)
+        try:
+            _copy_files(submission, fresh)
+            # Cloned: safetensors refuses tensors that share memory, such as tied weights.
+            state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+            save_file(state, fresh / WEIGHTS)
+            (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it private; the other files are not
+            content = _manifest(submission.manifest, sha256_of_file(fresh / WEIGHTS), origin)
+            (fresh / MANIFEST).write_text(content, encoding="utf-8")
+            if folder.exists():
+                folder.rename(old)
+            fresh.rename(folder)
+        finally:
+            for left_behind in (fresh, old):
+                shutil.rmtree(left_behind, ignore_errors=True)
+
+
+def _copy_files(submission: LoadedSubmission, target: Path) -> None:
+    """All files of the submission but its manifest and the weights that it came with."""
+    if submission.folder is None:
+        target.mkdir()
+        return
+    left_out = {MANIFEST, submission.manifest.model.weights}
+
+    def ignore(current: str, names: list[str]) -> set[str]:
+        inside = Path(current).relative_to(submission.folder or current)
+        hidden = {name for name in names if name.startswith(".") or name == "__pycache__"}
+        return hidden | {name for name in names if (inside / name).as_posix() in left_out}
+
+    shutil.copytree(submission.folder, target, ignore=ignore)
+
+
+def _manifest(manifest: Submission, sha256: str, origin: TrainingOrigin) -> str:
+    """The manifest's text, with the weights and where they come from."""
+    import tomli_w
+
+    model = manifest.model.model_copy(update={"weights": WEIGHTS, "sha256": sha256})
+    trained = manifest.model_copy(update={"model": model, "training": origin})
+    values: dict[str, Any] = trained.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    return _HEADER + tomli_w.dumps(values)
