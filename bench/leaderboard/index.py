@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.leaderboard.board import LoadedBoard, Standing
-from bench.leaderboard.columns import COLUMNS, Column, column_of, is_missing
+from bench.leaderboard.columns import COLUMNS, DASH, Column, column_of, is_missing
 from bench.leaderboard.exports import json_text, plain
 from bench.leaderboard.facts import status_words, team_of
 from bench.leaderboard.slugs import slug
@@ -121,7 +121,7 @@ def _recent(item: Stored, reasons: Mapping[str, str]) -> dict[str, Any]:
         "protocol": result.protocol.id,
         "status": status_words(item),
         "top1": COLUMNS["top1"].text(top1.value if top1 else None),
-        "interval": COLUMNS["top1"].interval(top1.ci_low, top1.ci_high) if top1 else "",
+        "interval": COLUMNS["top1"].interval(top1.ci_low, top1.ci_high) if top1 else DASH,
         "reason": reasons.get(item.run, ""),
     }
 

@@ -130,6 +130,7 @@ class Site:
             "facts": protocol_facts(loaded.protocol, loaded.protocol_digest),
             "headline": _headline(place),
             "columns": loaded.columns,
+            "rank_label": column_of(loaded.rank_by).label,
             "num_rows": len(rows),
             "chunks": list(chunks(rows)),
             "data": script_data(place),

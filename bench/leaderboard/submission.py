@@ -233,7 +233,9 @@ def _place(place: Place) -> _Place:
         href=f"../boards/{place.board_id}.html",
         title=place.board_title,
         rank=place.rank,
-        span=f"{place.rank_low}{EN_DASH}{place.rank_high}",
+        span="no other rank is possible"
+        if place.rank_low == place.rank_high
+        else f"possible ranks {place.rank_low}{EN_DASH}{place.rank_high}",
         num_ranked=f"{place.num_ranked:,}",
     )
 
