@@ -6,6 +6,7 @@ The file `.bench-site` marks a folder as a site. What else lies at its top (`.gi
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -48,8 +49,7 @@ def write_site(pages: Iterable[Page], out: Path) -> int:
     out = out.resolve()
     _check_is_ours(out)
     fresh, old = (out.parent / f".{out.name}.{word}" for word in ("bench-new", "bench-old"))
-    with _readable_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with _readable_errors(out), _alone_in(out.parent):
         _finish_swap(out, old)  # of a run that was killed between two renames
         if fresh.exists():
             shutil.rmtree(fresh)
@@ -146,6 +146,18 @@ def _own_files(folder: Path) -> Iterator[str]:
             continue
         files = (path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else (entry,)
         yield from (path.relative_to(folder).as_posix() for path in files)
+
+
+@contextmanager
+def _alone_in(parent: Path) -> Iterator[None]:
+    """Waits until no other process of this machine writes a site into a folder; the kernel ends the right to it."""
+    parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,21 @@ def test_a_swap_that_was_killed_is_finished(tmp_path: Path, swapped: bool) -> No
 
     assert (out / "CNAME").read_text() == "example.org"
     assert not old.exists()
+
+
+def test_two_publications_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """The site is that of one of them, whole."""
+    out = tmp_path / "site"
+    sites = [
+        [Page("index.html", name), *(Page(f"boards/{index}.html", name) for index in range(200))]
+        for name in (b"a", b"b")
+    ]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda pages: write_site(pages, out), sites * 3)) == [202] * 6
+
+    assert len({content for name, content in _tree(out).items() if name != MARKER}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
 def test_a_comparison_names_every_difference(tmp_path: Path) -> None:
