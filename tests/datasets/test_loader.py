@@ -79,7 +79,7 @@ def test_a_receiver_that_stops_early_leaves_no_threads(dataset: Dataset) -> None
 
 
 def test_few_batches_are_decoded_ahead(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory stays flat: a slow receiver is waited for."""
+    """Memory stays flat: a slow receiver is waited for; two images a thread are ready for it."""
     read: list[str] = []
 
     def spy(sample: object) -> bytes:
@@ -91,7 +91,7 @@ def test_few_batches_are_decoded_ahead(dataset: Dataset, monkeypatch: pytest.Mon
     next(batches)
     time.sleep(0.1)
 
-    assert len(read) <= 3
+    assert len(read) <= 5
     batches.close()  # type: ignore[attr-defined]
 
 
