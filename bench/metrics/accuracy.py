@@ -1,6 +1,6 @@
 """Top-k accuracy and its means over classes.
 
-Shape letters: N samples, C classes.
+Shape letters: N samples, C classes, R resamples.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.metrics.base import Answers, Weights
+from bench.metrics.base import Answers, Values, Weights
 
 __all__ = ["macro_f1", "macro_precision", "mean_per_class", "top1", "top1_error", "top5", "top5_error"]
 
@@ -36,51 +36,51 @@ def top5_error(answers: Answers) -> npt.NDArray[np.bool_]:
 
 
 class _ClassCounts(NamedTuple):
-    """Weighted counts of the classes that are present in the ground truth."""
+    """Weighted counts by class, shape (C, R); classes absent from the ground truth have `labelled` 0."""
 
-    right: npt.NDArray[np.float64]
-    labelled: npt.NDArray[np.float64]
-    answered: npt.NDArray[np.float64]
+    right_CR: npt.NDArray[np.float64]
+    labelled_CR: npt.NDArray[np.float64]
+    answered_CR: npt.NDArray[np.float64]
 
-
-def _count(answers: Answers, weights_N: Weights) -> _ClassCounts:
-    num_classes, right_N = answers.num_classes, answers.top1_N
-    labelled_C = _sums(answers.labels_N, weights_N, num_classes)
-    right_C = _sums(answers.labels_N, weights_N * right_N, num_classes)
-    # An image without an answer (-1) is answered by no class: bin 0 takes it and is dropped.
-    answered_C = _sums(answers.first_N + 1, weights_N, num_classes + 1)[1:]
-    present_C = labelled_C > 0
-    return _ClassCounts(right_C[present_C], labelled_C[present_C], answered_C[present_C])
-
-
-def _sums(classes_N: npt.NDArray[np.int64], weights_N: Weights, num_classes: int) -> npt.NDArray[np.float64]:
-    """The sum of the weights of each class, shape (C,)."""
-    return np.bincount(classes_N, weights_N, num_classes).astype(np.float64, copy=False)
+    def mean_over_present(
+        self, numerator_CR: npt.NDArray[np.float64], denominator_CR: npt.NDArray[np.float64]
+    ) -> Values:
+        """The mean of the quotients over the classes that are present in the ground truth; 0 / 0 counts as 0."""
+        present_CR = self.labelled_CR > 0
+        shares_CR = np.zeros_like(numerator_CR)
+        np.divide(numerator_CR, denominator_CR, out=shares_CR, where=present_CR & (denominator_CR > 0))
+        means_R: Values = shares_CR.sum(axis=0) / present_CR.sum(axis=0)
+        return means_R
 
 
-def mean_per_class(answers: Answers, weights_N: Weights) -> float:
+def _count(answers: Answers, weights_NR: Weights) -> _ClassCounts:
+    labelled_CN, answered_CN = answers.labelled_CN, answers.answered_CN
+    right_NR = weights_NR * answers.top1_N[:, None]
+    return _ClassCounts(labelled_CN @ right_NR, labelled_CN @ weights_NR, answered_CN @ weights_NR)
+
+
+def mean_per_class(answers: Answers, weights_NR: Weights) -> Values:
     """Mean over classes of the share of a class's images that are answered right (macro recall).
 
     (1 / |P|) sum over c in P of right_c / labelled_c, P = the classes present in the ground truth.
     """
-    counts = _count(answers, weights_N)
-    return float((counts.right / counts.labelled).mean())
+    counts = _count(answers, weights_NR)
+    return counts.mean_over_present(counts.right_CR, counts.labelled_CR)
 
 
-def macro_precision(answers: Answers, weights_N: Weights) -> float:
+def macro_precision(answers: Answers, weights_NR: Weights) -> Values:
     """Mean over classes of the share of answers "c" that are right; 0 for a class that is never answered.
 
     (1 / |P|) sum over c in P of right_c / answered_c, P = the classes present in the ground truth.
     """
-    counts = _count(answers, weights_N)
-    shares = np.divide(counts.right, counts.answered, out=np.zeros_like(counts.right), where=counts.answered > 0)
-    return float(shares.mean())
+    counts = _count(answers, weights_NR)
+    return counts.mean_over_present(counts.right_CR, counts.answered_CR)
 
 
-def macro_f1(answers: Answers, weights_N: Weights) -> float:
+def macro_f1(answers: Answers, weights_NR: Weights) -> Values:
     """Mean over classes of the harmonic mean of precision and recall.
 
     (1 / |P|) sum over c in P of 2 right_c / (labelled_c + answered_c), P = the classes present in the ground truth.
     """
-    counts = _count(answers, weights_N)
-    return float((2 * counts.right / (counts.labelled + counts.answered)).mean())
+    counts = _count(answers, weights_NR)
+    return counts.mean_over_present(2 * counts.right_CR, counts.labelled_CR + counts.answered_CR)

@@ -1,6 +1,6 @@
 """What a metric is: a pure function of answers, with its direction and the way its interval is made.
 
-Shape letters: N samples, K kept classes.
+Shape letters: N samples, K kept classes, C classes, R resamples.
 """
 
 from __future__ import annotations
@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.records.predictions import Predictions
 
-__all__ = ["Answers", "Mean", "Metric", "Proportion", "Weights"]
+__all__ = ["Answers", "Mean", "Metric", "Proportion", "Values", "Weights"]
 
 Weights = npt.NDArray[np.float64]
-"""How often each image counts, shape (N,): ones for the value itself, whole numbers for a bootstrap resample."""
+"""How often each image counts, shape (N, R): ones for the value itself, whole numbers for bootstrap resamples."""
+Values = npt.NDArray[np.float64]
+"""A metric's value for each of them, shape (R,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,28 @@ class Answers:
         return right_N
 
     @cached_property
+    def labelled_CN(self) -> Any:
+        """Sparse, 1 where class c is the label of image n: `labelled_CN @ weights_NR` sums weights by label."""
+        return _one_hot(self.labels_N, self.num_classes)
+
+    @cached_property
+    def answered_CN(self) -> Any:
+        """Sparse, 1 where class c is the first answer to image n; an image without an answer has none."""
+        return _one_hot(self.first_N, self.num_classes)
+
+    @cached_property
     def confidence_N(self) -> npt.NDArray[np.float64]:
         """The probability of the first answer, 0..1."""
         return np.exp(self.predictions.top_log_probs_NK[:, 0].astype(np.float64))
+
+
+def _one_hot(classes_N: npt.NDArray[np.int64], num_classes: int) -> Any:
+    """A sparse matrix (C, N) with a 1 in each column whose class is not -1."""
+    from scipy.sparse import csr_array
+
+    (known_M,) = np.nonzero(classes_N >= 0)
+    ones_M = np.ones(len(known_M))
+    return csr_array((ones_M, (classes_N[known_M], known_M)), shape=(num_classes, len(classes_N)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +111,8 @@ class Proportion(Metric):
 class Mean(Metric):
     """Any other weighted statistic, with a bootstrap interval over images."""
 
-    compute: Callable[[Answers, Weights], float]
-    """From answers and weights to the value."""
+    compute: Callable[[Answers, Weights], Values]
+    """From answers and weights to values, one a column of the weights."""
     interval: Literal["percentile", "basic"] = "percentile"
     """Which bootstrap; `basic` for estimators that resampling inflates."""
     over_classes: bool = False

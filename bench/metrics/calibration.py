@@ -1,13 +1,13 @@
 """How far the probabilities can be believed.
 
-Shape letters: N samples.
+Shape letters: N samples, B bins, R resamples.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from bench.metrics.base import Answers, Weights
+from bench.metrics.base import Answers, Values, Weights
 
 __all__ = ["NUM_BINS", "brier", "ece", "nll"]
 
@@ -15,7 +15,7 @@ NUM_BINS = 15
 """Bins of equal width over [0, 1] (Guo et al. 2017, arXiv:1706.04599, section 5)."""
 
 
-def ece(answers: Answers, weights_N: Weights) -> float:
+def ece(answers: Answers, weights_NR: Weights) -> Values:
     """Expected calibration error: the mean gap between confidence and accuracy over 15 equal-width bins.
 
     sum over bins b of (n_b / n) |accuracy_b - confidence_b|, bins (0, 1/15], (1/15, 2/15], ..., confidence = the
@@ -23,20 +23,26 @@ def ece(answers: Answers, weights_N: Weights) -> float:
     """
     bins_N = np.clip(np.ceil(answers.confidence_N * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
     # n_b |acc_b - conf_b| is the absolute sum of (right - confidence) over the bin: one count, one division.
-    gaps = np.bincount(bins_N, weights_N * (answers.top1_N - answers.confidence_N), NUM_BINS)
-    return float(np.abs(gaps).sum() / weights_N.sum())
+    gaps_BN = np.where(bins_N == np.arange(NUM_BINS)[:, None], answers.top1_N - answers.confidence_N, 0.0)
+    return _mean(np.abs(gaps_BN @ weights_NR).sum(axis=0), weights_NR)
 
 
-def nll(answers: Answers, weights_N: Weights) -> float:
+def nll(answers: Answers, weights_NR: Weights) -> Values:
     """Negative log-likelihood: the mean of -ln p(label), in nats."""
-    return float(-(weights_N @ answers.predictions.label_log_prob_N.astype(np.float64)) / weights_N.sum())
+    return _mean(-answers.predictions.label_log_prob_N.astype(np.float64) @ weights_NR, weights_NR)
 
 
-def brier(answers: Answers, weights_N: Weights) -> float:
+def brier(answers: Answers, weights_NR: Weights) -> Values:
     """Brier score: the mean squared distance of the probabilities from the one-hot label, 0 to 2.
 
     mean of sum_c p_c^2 - 2 p_label + 1 (Brier 1950, Monthly Weather Review 78:1-3, the original, multi-class form).
     """
     predictions = answers.predictions
     p_label_N = np.exp(predictions.label_log_prob_N.astype(np.float64))
-    return float(weights_N @ (predictions.sum_squared_probs_N - 2 * p_label_N + 1) / weights_N.sum())
+    return _mean((predictions.sum_squared_probs_N - 2 * p_label_N + 1) @ weights_NR, weights_NR)
+
+
+def _mean(sums_R: Values, weights_NR: Weights) -> Values:
+    """Weighted sums divided by the sum of the weights."""
+    means_R: Values = sums_R / weights_NR.sum(axis=0)
+    return means_R

@@ -8,10 +8,10 @@ import numpy as np
 
 from bench.errors import UsageError, nearest
 from bench.metrics import METRICS
-from bench.metrics.base import Answers, Mean, Proportion
+from bench.metrics.base import Answers, Mean, Proportion, Values
 from bench.records.breakdown import Breakdown, Confusion
 from bench.records.result import Estimate
-from bench.stats.intervals import NUM_RESAMPLES, basic_bootstrap, percentile_bootstrap, resample_weights, wilson
+from bench.stats.intervals import basic_bootstrap, percentile_bootstrap, resample_weights, wilson
 
 __all__ = ["BOOTSTRAP_SEED", "breakdown_of", "estimate", "unavailable"]
 
@@ -54,18 +54,19 @@ def _proportion(metric: Proportion, answers: Answers) -> Estimate:
 
 
 def _bootstrapped(metrics: dict[str, Mean], answers: Answers) -> dict[str, Estimate]:
-    ones_N = np.ones(len(answers))
-    values = {name: metric.compute(answers, ones_N) for name, metric in metrics.items()}
-    resampled = {name: np.empty(NUM_RESAMPLES) for name in metrics}
+    ones_N1 = np.ones((len(answers), 1))
+    values = {name: float(metric.compute(answers, ones_N1)[0]) for name, metric in metrics.items()}
+    resampled: dict[str, list[Values]] = {name: [] for name in metrics}
     if metrics:
-        for index, weights_N in enumerate(resample_weights(len(answers), seed=BOOTSTRAP_SEED)):
+        # All metrics see the same resamples.
+        for weights_NR in resample_weights(len(answers), seed=BOOTSTRAP_SEED):
             for name, metric in metrics.items():
-                resampled[name][index] = metric.compute(answers, weights_N)
+                resampled[name].append(metric.compute(answers, weights_NR))
     num_present = len(np.unique(answers.labels_N))
     estimates = {}
     for name, metric in metrics.items():
         interval = basic_bootstrap if metric.interval == "basic" else percentile_bootstrap
-        low, high = interval(values[name], resampled[name])
+        low, high = interval(values[name], np.concatenate(resampled[name]))
         estimates[name] = Estimate(
             value=values[name],
             ci_low=low,

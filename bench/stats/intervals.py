@@ -18,6 +18,7 @@ Z_95 = 1.959963984540054
 """The 0.975 quantile of the standard normal distribution."""
 NUM_RESAMPLES = 1000
 """How often the images are drawn again."""
+_RESAMPLES_AT_ONCE = 16  # the fastest of 8 to 64 at 50,000 images
 
 
 class Interval(NamedTuple):
@@ -57,17 +58,20 @@ def resample_weights(
     """How often each image is drawn, for each bootstrap resample (Efron 1979).
 
     Args:
-        num_samples: How many images there are.
+        num_samples: N, how many images there are.
         seed: Seed of the drawing; equal seeds give equal resamples.
-        num_resamples: R, how many resamples there are.
+        num_resamples: How many resamples there are in all.
 
     Yields:
-        R arrays of shape (N,), whole numbers that sum to N.
+        Arrays of shape (N, R), R resamples at a time: whole numbers, each column sums to N.
     """
     random = np.random.Generator(np.random.PCG64(seed))
-    for _ in range(num_resamples):
-        drawn_N = random.integers(0, num_samples, num_samples, dtype=np.int32)
-        yield np.bincount(drawn_N, minlength=num_samples).astype(np.float64)
+    for start in range(0, num_resamples, _RESAMPLES_AT_ONCE):
+        weights_NR = np.empty((num_samples, min(_RESAMPLES_AT_ONCE, num_resamples - start)))
+        for column in range(weights_NR.shape[1]):
+            drawn_N = random.integers(0, num_samples, num_samples, dtype=np.int32)
+            weights_NR[:, column] = np.bincount(drawn_N, minlength=num_samples)
+        yield weights_NR
 
 
 def percentile_bootstrap(value: float, resampled_R: npt.NDArray[np.float64]) -> Interval:

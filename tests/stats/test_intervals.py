@@ -57,17 +57,20 @@ def test_wilson_refuses_what_is_no_proportion(count: int, num_samples: int) -> N
 
 def test_resamples_draw_as_many_images_as_there_are() -> None:
     """Each resample counts N draws, and the seed fixes them all."""
-    first = list(resample_weights(50, seed=0, num_resamples=20))
+    first_NR, again_NR, other_NR = (
+        np.concatenate(list(resample_weights(50, seed=seed, num_resamples=20)), axis=1) for seed in (0, 0, 1)
+    )
 
-    assert all(weights_N.sum() == 50 for weights_N in first)
-    np.testing.assert_array_equal(first, list(resample_weights(50, seed=0, num_resamples=20)))
-    assert not np.array_equal(first, list(resample_weights(50, seed=1, num_resamples=20)))
+    assert first_NR.shape == (50, 20)
+    assert (first_NR.sum(axis=0) == 50).all()
+    np.testing.assert_array_equal(first_NR, again_NR)
+    assert not np.array_equal(first_NR, other_NR)
 
 
 def test_the_bootstrap_of_a_mean_has_the_width_of_the_normal_interval() -> None:
     """For 2,000 values the percentile interval is close to mean +- 1.96 standard errors."""
     values_N = np.random.default_rng(0).exponential(size=2000)
-    resampled_R = np.array([weights_N @ values_N / 2000 for weights_N in resample_weights(2000, seed=0)])
+    resampled_R = np.concatenate([values_N @ weights_NR / 2000 for weights_NR in resample_weights(2000, seed=0)])
     low, high = percentile_bootstrap(float(values_N.mean()), resampled_R)
     half = 1.96 * values_N.std(ddof=1) / math.sqrt(2000)
 
