@@ -46,9 +46,11 @@ def index_page(standings: Sequence[Standing], stored: Sequence[Stored], reasons:
         reasons: From run to the reason why it is not ranked.
     """
     problems = [item for item in stored if item.run in reasons]
+    # One import brings a hundred results of the same second; they would hide what somebody measured.
+    measured = [item for item in stored if item.result.status != "imported"] or stored
     return {
         "cards": [_card(standing) for standing in standings],
-        "recent": [_recent(item, reasons) for item in stored[:NUM_RECENT]],
+        "recent": [_recent(item, reasons) for item in measured[:NUM_RECENT]],
         "problems": [_recent(item, reasons) for item in problems[:NUM_PROBLEMS]],
         "num_problems": len(problems),
         "num_more_problems": max(0, len(problems) - NUM_PROBLEMS),

@@ -16,7 +16,7 @@ def test_rates_are_shown_in_percent() -> None:
     """Records hold fractions; two digits behind the point."""
     assert COLUMNS["top1"].text(0.7613) == "76.13"
     assert COLUMNS["top1_interval"].interval(0.8979, 0.9032) == "89.79\N{EN DASH}90.32"
-    assert COLUMNS["num_params"].text(25_557_032.0) == "25.6"
+    assert COLUMNS["num_params"].text(25_557_032.0) == "25.56"
     assert COLUMNS["top1"].difference(-0.0123) == "-1.23 points"
     assert COLUMNS["date"].text("2026-08-01T10:00:00Z") == "2026-08-01"
 

@@ -224,6 +224,19 @@ def test_a_run_of_no_board_is_still_on_the_site(tmp_path: Path) -> None:
     assert "no board ranks the protocol shapes10-val" in report.index.read_text(encoding="utf-8")
 
 
+def test_imported_numbers_do_not_hide_what_was_measured(tmp_path: Path) -> None:
+    """The latest results are measured ones, where there are any; imported ones are on their board."""
+    store = tiny_store(tmp_path)
+    for index in range(12):
+        store.add(run_of(f"import-{index}", 300 + index, hours=50 + index, status="imported"))
+
+    index = site.publish(store, write_boards(tmp_path / "boards"), tmp_path / "site").index
+
+    latest = index.read_text(encoding="utf-8").split('id="recent-title"')[1].split("</table>")[0]
+    assert "Tiny ResNet" in latest
+    assert "Import-" not in latest
+
+
 def test_a_missing_results_folder_is_an_error(tmp_path: Path) -> None:
     """And no site is made."""
     with pytest.raises(StoreError, match="no such results folder"):

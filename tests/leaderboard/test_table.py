@@ -36,7 +36,7 @@ def test_cells_show_percent_intervals_and_rank_intervals(tmp_path: Path) -> None
     assert (model.text, model.note) == ("Tiny ResNet", "Acme Labs")
     assert _cell(place, 0, "top1") == "90.00"
     assert _cell(place, 0, "top1_interval") == f"{100 * low:.2f}{EN_DASH}{100 * high:.2f}"
-    assert _cell(place, 0, "num_params") == "1.2"
+    assert _cell(place, 0, "num_params") == "1.23"
     assert _cell(place, 1, "license") == DASH
     assert [row.cells[0].text for row in table_rows(place)] == ["1", "2", "2"]
 
