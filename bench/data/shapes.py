@@ -155,12 +155,12 @@ def _dotted(u: Plane, v: Plane) -> Plane:
     return (x * x + y * y < 170 * 170).astype(np.int32)
 
 
-def _plain(u: Plane, v: Plane) -> Plane:
-    return np.zeros_like(u + v)
+def _plain(u: Plane, v: Plane) -> Plane:  # noqa: ARG001 - every pattern takes both
+    return np.zeros_like(u)
 
 
-def _halved(u: Plane, v: Plane) -> Plane:
-    return (u + 0 * v > 0).astype(np.int32)
+def _halved(u: Plane, v: Plane) -> Plane:  # noqa: ARG001 - every pattern takes both
+    return (u > 0).astype(np.int32)
 
 
 def _quartered(u: Plane, v: Plane) -> Plane:
@@ -175,8 +175,8 @@ def _zigzag(u: Plane, v: Plane) -> Plane:
     return ((v + _abs((u & 511) - 256)) >> 8) & 1
 
 
-def _barred(u: Plane, v: Plane) -> Plane:
-    return (_abs(u + 0 * v) < 250).astype(np.int32)
+def _barred(u: Plane, v: Plane) -> Plane:  # noqa: ARG001 - every pattern takes both
+    return (_abs(u) < 250).astype(np.int32)
 
 
 def _cored(u: Plane, v: Plane) -> Plane:
