@@ -12,25 +12,18 @@ from typing import Any
 
 from bench.data.classes import class_table
 from bench.errors import BenchError, RecordError
-from bench.leaderboard.board import Standing, load_boards, standing
-from bench.leaderboard.columns import column_of
-from bench.leaderboard.exports import csv_of_rows, json_text
-from bench.leaderboard.facts import protocol_facts, status_words
+from bench.leaderboard.board import load_boards, standing
+from bench.leaderboard.board_page import board_pages
+from bench.leaderboard.classes import ClassNames, classes_csv
+from bench.leaderboard.entry import Entry, Place, entry_csv, entry_json
+from bench.leaderboard.exports import csv_of_rows
+from bench.leaderboard.facts import status_words
 from bench.leaderboard.frame import BASE_COLUMNS, flat_row, frame_of_rows
-from bench.leaderboard.index import index_json, index_page, last_change
+from bench.leaderboard.index import index_json, index_page
 from bench.leaderboard.output import Page, compare_site, write_site
 from bench.leaderboard.pages import asset_pages, render
-from bench.leaderboard.slugs import slug
-from bench.leaderboard.submission import (
-    ClassNames,
-    Entry,
-    Place,
-    classes_csv,
-    entry_csv,
-    entry_json,
-    submission_page,
-)
-from bench.leaderboard.table import board_csv, board_records, chunks, script_data, table_rows, tracks_css
+from bench.leaderboard.submission import submission_page
+from bench.leaderboard.table import tracks_css
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.breakdown import Breakdown
 from bench.store import Store, Stored
@@ -106,7 +99,7 @@ class Site:
         """Every file of the site, one at a time; breakdowns that turn out broken are added to `broken`."""
         yield from asset_pages(tracks_css(self.boards))
         for place in self.standings:
-            yield from self._board_pages(place)
+            yield from board_pages(place, {"root": "../", **self._footer})
         yield from self._submission_pages()
         common = {"root": "", **self._footer}
         content = index_page(self.standings, self.stored, self.reasons)
@@ -118,34 +111,6 @@ class Site:
     def _footer(self) -> dict[str, Any]:
         newest = max((item.result.created_at for item in self.stored), default="")
         return {"version": __version__, "num_results": f"{len(self.stored):,}", "newest": newest[:10]}
-
-    def _board_pages(self, place: Standing) -> Iterator[Page]:
-        loaded = place.loaded
-        records = board_records(place)
-        rows = table_rows(place)
-        context = {
-            "root": "../",
-            **self._footer,
-            "loaded": loaded,
-            "facts": protocol_facts(loaded.protocol, loaded.protocol_digest),
-            "headline": _headline(place),
-            "columns": loaded.columns,
-            "rank_label": column_of(loaded.rank_by).label,
-            "num_rows": len(rows),
-            "chunks": list(chunks(rows)),
-            "data": script_data(place),
-            "unranked": _unranked(place),
-        }
-        board = loaded.board.id
-        yield Page(f"boards/{board}.html", render("board.html", context))
-        yield Page(f"boards/{board}.csv", board_csv(place, records).encode())
-        whole = {
-            "board": loaded.board.as_json(),
-            "protocol": loaded.protocol.as_json(),
-            "protocol_digest": loaded.protocol_digest,
-            "rows": records,
-        }
-        yield Page(f"boards/{board}.json", json_text(whole).encode())
 
     def _submission_pages(self) -> Iterator[Page]:
         titles = {name: load_protocol(name).title for name in protocol_ids()}
@@ -206,43 +171,6 @@ class Site:
             self.broken.append(error)
             return None
         return breakdown
-
-
-def _headline(place: Standing) -> list[tuple[str, str, str]]:
-    """The facts at the top of a board: label, value, and what stands small behind it."""
-    column = column_of(place.loaded.rank_by)
-    facts = [("Ranked", f"{len(place.ranked):,}", "")]
-    if len(place.ranked):
-        best = place.ranked.iloc[0].to_dict()
-        stem = f"metrics.{place.loaded.rank_by}"
-        interval = column.interval(best.get(f"{stem}.ci_low"), best.get(f"{stem}.ci_high"))
-        facts.append((f"Best {column.title.lower()}", f"{column.text(best[f'{stem}.value'])} {column.unit}", interval))
-    facts.append(("Not ranked", f"{len(place.unranked):,}", ""))
-    if day := last_change(place):
-        facts.append(("Last change", day, ""))
-    return facts
-
-
-def _unranked(place: Standing) -> list[dict[str, Any]]:
-    column = column_of(place.loaded.rank_by)
-    stem = f"metrics.{place.loaded.rank_by}"
-    names = ("entry", "run", "created_at", "submission.title", "submission.team", "submission.team_title", "reason")
-    value = (
-        place.unranked[f"{stem}.value"].tolist() if f"{stem}.value" in place.unranked else [None] * len(place.unranked)
-    )
-    rows = zip(*(place.unranked[name].tolist() for name in names), value, strict=True)
-    return [
-        {
-            "slug": slug(entry),
-            "run": run,
-            "day": created_at[:10],
-            "title": title,
-            "team": team_title if isinstance(team_title, str) else team,
-            "reason": reason,
-            "value": column.text(number),
-        }
-        for entry, run, created_at, title, team, team_title, reason, number in rows
-    ]
 
 
 @contextmanager

@@ -2,87 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from bench.leaderboard.classes import Classes, ClassNames, classes_of
 from bench.leaderboard.columns import COLUMNS, DASH, EN_DASH, column_of
-from bench.leaderboard.exports import csv_of_rows, csv_text, json_text
+from bench.leaderboard.entry import Entry, Place
 from bench.leaderboard.facts import Fact, link_or_none, provenance, status_words, team_of
-from bench.leaderboard.slugs import slug
 from bench.metrics import METRICS
-from bench.records.breakdown import Breakdown
 from bench.records.result import Failure, Result, Retraction
 from bench.store import Stored
 
-__all__ = [
-    "ClassNames",
-    "Entry",
-    "Place",
-    "SubmissionPage",
-    "classes_csv",
-    "entry_csv",
-    "entry_json",
-    "submission_page",
-]
-
-NUM_EXTREME_CLASSES = 20
-"""How many of the best, of the worst classes and of the confusions a page shows; the CSV has all classes."""
-_BAR_WIDTH = 80
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassNames:
-    """The classes of a dataset: position is the class index."""
-
-    wnids: Sequence[str]
-    names: Sequence[str]
-
-
-class Place(NamedTuple):
-    """Where a submission stands on one board."""
-
-    board_id: str
-    board_title: str
-    run: str
-    rank: int | None
-    rank_low: int | None
-    rank_high: int | None
-    num_ranked: int
-    metric: str
-    """The metric that decides the rank."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """All runs of one submission, newest first, and where it stands."""
-
-    key: str
-    runs: list[Stored]
-    rows: list[Mapping[str, Any]]
-    """The same runs as rows of the data frame."""
-    places: list[Place]
-    reasons: Mapping[str, str]
-    """From run to the reason why a board lists it unranked."""
-    breakdowns: Mapping[str, Breakdown] = field(default_factory=dict)
-    """From run to its counts by class, for the runs that are shown."""
-
-    @property
-    def slug(self) -> str:
-        """The file name of its page."""
-        return slug(self.key)
-
-    def shown_runs(self) -> list[Stored]:
-        """One run a protocol: the one that a board ranks, else the newest that was not withdrawn, else the newest."""
-        ranked = {place.run for place in self.places}
-        shown: dict[str, Stored] = {}
-        for stored in sorted(self.runs, key=lambda stored: (stored.run in ranked, _is_good(stored)), reverse=True):
-            shown.setdefault(stored.result.protocol.id, stored)
-        return sorted(shown.values(), key=lambda stored: (stored.run not in ranked, stored.result.protocol.id))
-
-
-def _is_good(stored: Stored) -> bool:
-    return stored.retraction is None and stored.result.status != "failed"
+__all__ = ["SubmissionPage", "submission_page"]
 
 
 class _Place(NamedTuple):
@@ -135,23 +67,6 @@ class _Failed(NamedTuple):
     failure: Failure
 
 
-class _ClassRow(NamedTuple):
-    wnid: str
-    name: str
-    accuracy: str
-    bar: float
-    """Length of the bar, in CSS pixels."""
-    counts: str
-
-
-class _Classes(NamedTuple):
-    tables: list[tuple[str, list[_ClassRow]]]
-    """Captions and rows."""
-    num_classes: str
-    confusions: list[tuple[str, str, str]]
-    """The label, what it was taken for, how often."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Section:
     """What a page says of one protocol."""
@@ -169,7 +84,7 @@ class _Section:
     environment: list[tuple[str, str]]
     timing: list[tuple[str, str]]
     notes: tuple[str, ...]
-    classes: _Classes | None
+    classes: Classes | None
     classes_csv: str
 
 
@@ -259,7 +174,7 @@ def _section(
         environment=[(name, str(value)) for name, value in sorted(result.environment.items())],
         timing=[(name, f"{value:,.2f}") for name, value in sorted(result.timing.items())],
         notes=result.notes,
-        classes=None if breakdown is None else _classes(breakdown, classes[breakdown.classes]),
+        classes=None if breakdown is None else classes_of(breakdown, classes[breakdown.classes]),
         classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
     )
 
@@ -343,40 +258,6 @@ def _claims(result: Result) -> list[_Claim]:
     return rows
 
 
-def _classes(breakdown: Breakdown, names: ClassNames) -> _Classes:
-    """Best and worst classes and the largest confusions; all classes where they are few."""
-    present = [index for index, total in enumerate(breakdown.num_samples) if total]
-    by_accuracy = sorted(
-        present, key=lambda index: (breakdown.num_top1[index] / breakdown.num_samples[index], -index), reverse=True
-    )
-    rows = [_class_row(breakdown, names, index) for index in by_accuracy]
-    few = len(rows) <= 2 * NUM_EXTREME_CLASSES
-    tables = (
-        [("All classes, best first", rows)]
-        if few
-        else [
-            (f"Best {NUM_EXTREME_CLASSES} classes", rows[:NUM_EXTREME_CLASSES]),
-            (f"Worst {NUM_EXTREME_CLASSES} classes", rows[: -NUM_EXTREME_CLASSES - 1 : -1]),
-        ]
-    )
-    confusions = [
-        (names.names[confusion.label], names.names[confusion.answer], f"{confusion.count:,}")
-        for confusion in breakdown.confusions[:NUM_EXTREME_CLASSES]
-    ]
-    return _Classes(tables, f"{len(rows):,}", confusions)
-
-
-def _class_row(breakdown: Breakdown, names: ClassNames, index: int) -> _ClassRow:
-    right, total = breakdown.num_top1[index], breakdown.num_samples[index]
-    return _ClassRow(
-        wnid=names.wnids[index],
-        name=names.names[index],
-        accuracy=COLUMNS["top1"].text(right / total),
-        bar=round(_BAR_WIDTH * right / total, 1),
-        counts=f"{right:,} of {total:,}",
-    )
-
-
 def _history(entry: Entry, stored: Stored) -> _Run:
     result = stored.result
     top1 = result.metrics.get("top1")
@@ -390,27 +271,3 @@ def _history(entry: Entry, stored: Stored) -> _Run:
         note=entry.reasons.get(stored.run) or (f"ranked on {', '.join(ranked_on)}" if ranked_on else ""),
         run=result.run,
     )
-
-
-def classes_csv(breakdown: Breakdown, names: ClassNames) -> str:
-    """All classes of a breakdown as CSV, in the order of the class table."""
-    headers = ["class_index", "wnid", "name", "num_samples", "num_top1", "num_top5", "num_answered"]
-    counts = (breakdown.num_samples, breakdown.num_top1, breakdown.num_top5, breakdown.num_answered)
-    rows = zip(range(len(names.wnids)), names.wnids, names.names, *counts, strict=True)
-    return csv_text(headers, rows)
-
-
-def entry_csv(entry: Entry) -> str:
-    """The runs of a submission as CSV, a row a run, columns as in the data frame."""
-    return csv_of_rows(entry.rows, first=("run", "entry", "state", "status"))
-
-
-def entry_json(entry: Entry) -> str:
-    """The whole records of a submission's runs as JSON, with what was said about them later."""
-    runs = []
-    for stored in entry.runs:
-        record = stored.result.as_json()
-        if stored.retraction is not None:
-            record["retraction"] = stored.retraction.as_json()
-        runs.append(record)
-    return json_text({"entry": entry.key, "runs": runs})

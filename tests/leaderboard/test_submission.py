@@ -10,16 +10,10 @@ from pathlib import Path
 import pytest
 from leaderboard.made_results import breakdown_of, run_of
 
+from bench.leaderboard.classes import ClassNames, classes_csv
+from bench.leaderboard.entry import Entry, Place, entry_csv, entry_json
 from bench.leaderboard.frame import flat_row
-from bench.leaderboard.submission import (
-    ClassNames,
-    Entry,
-    Place,
-    classes_csv,
-    entry_csv,
-    entry_json,
-    submission_page,
-)
+from bench.leaderboard.submission import submission_page
 from bench.records.breakdown import Breakdown
 from bench.records.result import Cost, Failure, Result
 from bench.records.submission import Claims

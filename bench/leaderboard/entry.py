@@ -1,0 +1,76 @@
+"""An entry: all runs of one submission, where it stands, which of its runs a page shows, and its records as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bench.leaderboard.exports import csv_of_rows, json_text
+from bench.leaderboard.slugs import slug
+from bench.records.breakdown import Breakdown
+from bench.store import Stored
+
+__all__ = ["Entry", "Place", "entry_csv", "entry_json"]
+
+
+class Place(NamedTuple):
+    """Where a submission stands on one board."""
+
+    board_id: str
+    board_title: str
+    run: str
+    rank: int | None
+    rank_low: int | None
+    rank_high: int | None
+    num_ranked: int
+    metric: str
+    """The metric that decides the rank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """All runs of one submission, newest first, and where it stands."""
+
+    key: str
+    runs: list[Stored]
+    rows: list[Mapping[str, Any]]
+    """The same runs as rows of the data frame."""
+    places: list[Place]
+    reasons: Mapping[str, str]
+    """From run to the reason why a board lists it unranked."""
+    breakdowns: Mapping[str, Breakdown] = field(default_factory=dict)
+    """From run to its counts by class, for the runs that are shown."""
+
+    @property
+    def slug(self) -> str:
+        """The file name of its page."""
+        return slug(self.key)
+
+    def shown_runs(self) -> list[Stored]:
+        """One run a protocol: the one that a board ranks, else the newest that was not withdrawn, else the newest."""
+        ranked = {place.run for place in self.places}
+        shown: dict[str, Stored] = {}
+        for stored in sorted(self.runs, key=lambda stored: (stored.run in ranked, _is_good(stored)), reverse=True):
+            shown.setdefault(stored.result.protocol.id, stored)
+        return sorted(shown.values(), key=lambda stored: (stored.run not in ranked, stored.result.protocol.id))
+
+
+def _is_good(stored: Stored) -> bool:
+    return stored.retraction is None and stored.result.status != "failed"
+
+
+def entry_csv(entry: Entry) -> str:
+    """The runs of a submission as CSV, a row a run, columns as in the data frame."""
+    return csv_of_rows(entry.rows, first=("run", "entry", "state", "status"))
+
+
+def entry_json(entry: Entry) -> str:
+    """The whole records of a submission's runs as JSON, with what was said about them later."""
+    runs = []
+    for stored in entry.runs:
+        record = stored.result.as_json()
+        if stored.retraction is not None:
+            record["retraction"] = stored.retraction.as_json()
+        runs.append(record)
+    return json_text({"entry": entry.key, "runs": runs})
