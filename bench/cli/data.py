@@ -1,4 +1,4 @@
-"""`bench data`: verify a dataset, or draw a synthetic one."""
+"""`bench data`: verify a dataset, draw a synthetic one, or look after what is decoded already."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.common import json_option, note, print_json, print_table, progress_bar, workers_option
+from bench.cli.data_cache import cache
 
 if TYPE_CHECKING:
     from bench.data.report import DatasetReport, SplitReport
@@ -20,9 +21,12 @@ _NUM_SHOWN = 10
 """How many files of one kind a table shows; --json shows all."""
 
 
-@click.group(short_help="Verify a dataset, or draw a synthetic one.")
+@click.group(short_help="Verify a dataset, draw a synthetic one, or look after decoded images.")
 def data() -> None:
-    """Verify a dataset, or draw a synthetic one."""
+    """Verify a dataset, draw a synthetic one, or look after what is decoded already."""
+
+
+data.add_command(cache)
 
 
 @data.command(short_help="Report what a dataset folder holds and what is wrong with it.")

@@ -14,27 +14,27 @@ Shape letters: N blocks, S the side of a square, C = 3 colours.
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.cache_record import CHECKSUM_BYTES, DATA_FILE, INDEX_FILE, RECORD_FILE, CropsRecord, crops_folder
+from bench.data.cache_files import checksum, open_files, read_checksums, read_fully, valid_blocks, write_fully
+from bench.data.cache_record import CHECKSUM_BYTES, CropsRecord, crops_folder
 from bench.data.dataset import Dataset
 from bench.data.transforms import ViewKind
-from bench.errors import RecordError, StoreError
-from bench.files import write_atomic
+from bench.errors import StoreError
 from bench.records.protocol import Geometry
 
-__all__ = ["MARGIN_BYTES", "CropCache", "checksum", "open_crops"]
+__all__ = ["MARGIN_BYTES", "CropCache", "open_crops"]
 
 MARGIN_BYTES = 256 << 20
 """What must stay free on the disk beside a filled cache: results, predictions, and everybody else."""
@@ -65,7 +65,7 @@ def open_crops(
     record = CropsRecord.of(dataset, dataset_digest, geometry, views, datetime.now(UTC))
     folder = crops_folder(cache_folder) / record.key
     try:
-        data, index = _open_files(folder, record)
+        data, index = open_files(folder, record)
         cache = CropCache(folder, record, dataset.sample_ids, data, index, on_note=on_note)
         missing_bytes = cache.num_missing * record.block_bytes
         free_bytes = shutil.disk_usage(folder).free
@@ -103,8 +103,8 @@ class CropCache:
         folder: Path,
         record: CropsRecord,
         sample_ids: Sequence[str],
-        data: BinaryIO,
-        index: BinaryIO,
+        data: FileIO,
+        index: FileIO,
         *,
         on_note: Note,
     ) -> None:
@@ -156,17 +156,14 @@ class CropCache:
             Which blocks are valid, shape (N); a damaged one is remembered and told at the end of the pass.
         """
         num_blocks, block_bytes = len(blocks_NSSC), self.record.block_bytes
-        valid_N = np.zeros(num_blocks, dtype=np.bool_)
         checksums_N = self._checksums(start, start + num_blocks)
         flat_NB = blocks_NSSC.reshape(num_blocks, block_bytes)
         try:
-            num_bytes = _read_fully(self._data, flat_NB.reshape(-1).data, start * block_bytes)
+            num_bytes = read_fully(self._data, flat_NB.reshape(-1).data, start * block_bytes)
         except OSError as error:
             self._switch_off(error, reading=True)
-            return valid_N
-        for row, expected in enumerate(checksums_N.tolist()):
-            is_whole = (row + 1) * block_bytes <= num_bytes
-            valid_N[row] = is_whole and expected == checksum(flat_NB[row], start + row)
+            return np.zeros(num_blocks, dtype=np.bool_)
+        valid_N = valid_blocks(flat_NB, checksums_N, start, num_bytes)
         with self._lock:
             self.num_read += int(valid_N.sum())
             self._damaged.update((start + np.flatnonzero(~valid_N & (checksums_N != 0))).tolist())
@@ -183,26 +180,14 @@ class CropCache:
             return
         entry = checksum(block_SSC, position).to_bytes(CHECKSUM_BYTES, "little")
         try:
-            _write_fully(self._data, block_SSC.reshape(-1).data, position * self.record.block_bytes)
+            write_fully(self._data, block_SSC.reshape(-1).data, position * self.record.block_bytes)
             # After its data: a kill in between leaves a block that is not there.
-            _write_fully(self._index, memoryview(entry), position * CHECKSUM_BYTES)
+            write_fully(self._index, memoryview(entry), position * CHECKSUM_BYTES)
         except OSError as error:
             self._switch_off(error, reading=False)
             return
         with self._lock:
             self.num_stored += 1
-
-    def drop(self, positions: Sequence[int]) -> None:
-        """Forgets blocks, so that the next pass decodes them again.
-
-        Raises:
-            StoreError: The index cannot be written.
-        """
-        try:
-            for position in positions:
-                _write_fully(self._index, memoryview(bytes(CHECKSUM_BYTES)), position * CHECKSUM_BYTES)
-        except OSError as error:
-            raise StoreError(f"cannot be written ({error.strerror or error})", path=self.folder / INDEX_FILE) from error
 
     def report_damage(self) -> None:
         """Says, once for each pass, which blocks failed their checksum since the last report."""
@@ -230,14 +215,12 @@ class CropCache:
 
     def _checksums(self, start: int, stop: int) -> npt.NDArray[np.uint64]:
         """The index's entries, fresh, for other processes write them too; 0 beyond its end and after a read error."""
-        entries_N = np.zeros(stop - start, dtype="<u8")
         if self._can_read:
             try:
-                _read_fully(self._index, entries_N.view(np.uint8).data, start * CHECKSUM_BYTES)
+                return read_checksums(self._index, start, stop)
             except OSError as error:
                 self._switch_off(error, reading=True)
-                entries_N[:] = 0
-        return entries_N
+        return np.zeros(stop - start, dtype=np.uint64)
 
     def _switch_off(self, error: OSError, *, reading: bool) -> None:
         with self._lock:
@@ -255,84 +238,6 @@ class CropCache:
             reason = f"cannot be written ({error.strerror or error})"
             rest = "goes on, and what is cached already is still used"
         self._on_note(f"The crop cache in {self.folder} {reason}; the evaluation {rest}.")
-
-
-def checksum(block: npt.NDArray[np.uint8], position: int) -> int:
-    """The checksum of a block at a position: never 0, which stands for a block that is not there.
-
-    XXH3 of 64 bits (https://xxhash.com) with the position as seed, so that a block in another's place is found too.
-    It finds accidents, not forgery; it runs at 42 GB/s where crc32 runs at 3.
-    """
-    import xxhash
-
-    return xxhash.xxh3_64_intdigest(block.data, seed=position) or 1
-
-
-def _open_files(folder: Path, record: CropsRecord) -> tuple[BinaryIO, BinaryIO]:
-    """Opens data and index at full length, both sparse; for reading only where the folder cannot be written.
-
-    Raises:
-        OSError: Neither can be had.
-        StoreError: The record cannot be written.
-    """
-    record_path = folder / RECORD_FILE
-    try:
-        if _is_record_of(record_path, record.key):
-            _mark_used(record_path)
-        else:
-            write_atomic(record_path, record.to_text())
-        data, index = (_open_grown(folder / name, size) for name, size in _sizes(record))
-    except (OSError, StoreError):
-        if not _is_record_of(record_path, record.key) or not (folder / DATA_FILE).exists():
-            raise
-        data, index = ((folder / name).open("rb", buffering=0) for name, _ in _sizes(record))
-    return data, index
-
-
-def _sizes(record: CropsRecord) -> list[tuple[str, int]]:
-    num = record.num_samples
-    return [(DATA_FILE, num * record.block_bytes), (INDEX_FILE, num * CHECKSUM_BYTES)]
-
-
-def _is_record_of(path: Path, key: str) -> bool:
-    try:
-        return CropsRecord.load(path).key == key
-    except RecordError:
-        return False
-
-
-def _mark_used(record_path: Path) -> None:
-    with suppress(OSError):  # of another user, say: then its age is not ours to change
-        os.utime(record_path)
-
-
-def _open_grown(path: Path, num_bytes: int) -> BinaryIO:
-    """A file open for reading and writing that has at least so many bytes; it is never made shorter."""
-    stream = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)  # noqa: PTH123, SIM115 - no Path for a descriptor
-    try:
-        if os.fstat(stream.fileno()).st_size < num_bytes:
-            os.ftruncate(stream.fileno(), num_bytes)
-    except OSError:
-        stream.close()
-        raise
-    return stream
-
-
-def _read_fully(stream: BinaryIO, view: memoryview, offset: int) -> int:
-    """Reads until the view is full or the file ends; returns how many bytes that were."""
-    done = 0
-    while done < len(view):
-        count = os.preadv(stream.fileno(), [view[done:]], offset + done)
-        if count == 0:
-            break
-        done += count
-    return done
-
-
-def _write_fully(stream: BinaryIO, view: memoryview, offset: int) -> None:
-    done = 0
-    while done < len(view):
-        done += os.pwrite(stream.fileno(), view[done:], offset + done)
 
 
 def _gb(num_bytes: int) -> str:

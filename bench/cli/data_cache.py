@@ -1,0 +1,293 @@
+"""`bench data cache`: what is decoded already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bench.cli.common import (
+    data_option,
+    default_cache_folder,
+    json_option,
+    note,
+    print_json,
+    print_table,
+    progress_bar,
+    protocol_option,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from bench.data.cache_folder import StoredCrops
+    from bench.data.dataset import Dataset
+    from bench.records.protocol import Geometry, Protocol
+
+__all__ = ["cache"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _cache_dir_option(command: F) -> F:
+    return click.option(
+        "--cache-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=default_cache_folder,
+        envvar="BENCH_CACHE_DIR",
+        show_envvar=True,
+        help="Folder of caches.  [default: the user's cache folder]",
+    )(command)
+
+
+@click.group(short_help="List, fill, verify and remove caches of decoded images.")
+def cache() -> None:
+    """List, fill, verify and remove caches of decoded images.
+
+    An evaluation decodes each image once and keeps its pixels; later ones, of any model with the same input geometry,
+    read them. A KEY may be shortened to its first digits.
+    """
+
+
+@cache.command("list", short_help="List the caches of decoded images.")
+@_cache_dir_option
+@json_option
+def list_caches(cache_dir: Path, as_json: bool) -> None:
+    """List the caches of decoded images, the last used first.
+
+    \b
+    Example:
+      bench data cache list
+    """
+    from bench.data.cache_folder import list_crops
+
+    stored = list_crops(cache_dir)
+    if as_json:
+        print_json([_as_json(item) for item in stored])
+        return
+    headers = ["key", "dataset", "geometry", "views", "decoder", "filled", "size", "created", "last used"]
+    print_table(f"Crop caches in {cache_dir}", headers, [_cells(item) for item in stored], right=frozenset({5, 6}))
+    if not stored:
+        note(f"No crop caches in {cache_dir}.")
+
+
+@cache.command(short_help="Decode a dataset's images ahead of the first evaluation.")
+@protocol_option
+@data_option
+@click.option(
+    "--submission", "submissions", multiple=True, help="Whose geometry, where the protocol leaves it open; repeatable."
+)
+@click.option("--allow-partial", is_flag=True, help="Decode what is there of an incomplete split.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Decode only the first N images.")
+@workers_option
+@_cache_dir_option
+def fill(
+    protocol: str,
+    data: Path,
+    submissions: tuple[str, ...],
+    allow_partial: bool,
+    limit: int | None,
+    workers: int,
+    cache_dir: Path,
+) -> None:
+    """Decode a dataset's images ahead of the first evaluation; what is cached already is checked and kept.
+
+    The cache belongs to exactly these images: fill it with the same --limit and --allow-partial as the evaluation.
+
+    \b
+    Examples:
+      bench data cache fill --protocol imagenet-val-closed --data /data/imagenet
+      bench data cache fill --protocol imagenet-val-open --data /data/imagenet --submission timm:vit_base_patch16_384
+    """
+    from bench.data.contents import dataset_digest
+    from bench.data.dataset import open_dataset
+    from bench.protocols import load_protocol
+
+    fixed = load_protocol(protocol)
+    geometries = _geometries(fixed, submissions, cache_dir)
+    dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit)
+    with progress_bar("Checking the dataset", len(dataset)) as advance:
+        digest = dataset_digest(dataset, cache_folder=cache_dir, num_threads=workers, on_progress=advance)
+    rows = [_fill(dataset, digest, geometry, fixed, cache_dir, workers) for geometry in geometries]
+    print_table(None, ["key", "geometry", "images", "decoded now"], rows, right=frozenset({2, 3}))
+
+
+@cache.command(short_help="Check every block of the caches against its checksum.")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--repair", is_flag=True, help="Forget damaged blocks, so that the next evaluation decodes them again.")
+@_cache_dir_option
+def verify(keys: tuple[str, ...], repair: bool, cache_dir: Path) -> None:
+    """Check every block of the caches against its checksum; exit 1 where one fails.
+
+    A block is one image. Blocks are named by their numbers: the images' places in canonical order, from 0.
+    An evaluation checks what it reads in any case, and mends it.
+
+    \b
+    Example:
+      bench data cache verify --repair
+    """
+    from bench.data.cache_folder import choose_crops, list_crops, verify_crops
+
+    rows, is_sound = [], True
+    for stored in choose_crops(list_crops(cache_dir), keys):
+        if stored.record is None:
+            rows.append([stored.key, "-", "-", f"no valid record; bench data cache prune {stored.key}"])
+            is_sound = False
+            continue
+        with progress_bar(f"Checking {stored.key}", stored.record.num_samples) as advance:
+            damaged = verify_crops(stored, repair=repair, on_progress=advance)
+        rows.append([stored.key, f"{stored.num_filled:,}", f"{len(damaged):,}", _spans(damaged) or "-"])
+        is_sound = is_sound and not damaged
+    print_table(None, ["key", "images", "damaged", "blocks"], rows, right=frozenset({1, 2}))
+    if repair and not is_sound:
+        note("Damaged blocks are forgotten; the next evaluation, or `bench data cache fill`, decodes them again.")
+    if not is_sound:
+        click.get_current_context().exit(1)
+
+
+@cache.command(short_help="Remove caches of decoded images.")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option(
+    "--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only those that were not used for so long."
+)
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@_cache_dir_option
+def prune(keys: tuple[str, ...], older_than: float | None, everything: bool, cache_dir: Path) -> None:
+    """Remove caches of decoded images, and nothing else; an evaluation that is running goes on without.
+
+    \b
+    Examples:
+      bench data cache prune 3f2a
+      bench data cache prune --older-than 30
+      bench data cache prune --all
+    """
+    from bench.data.cache_folder import choose_crops, list_crops, not_used_for, remove_crops
+    from bench.errors import UsageError
+
+    if not keys and older_than is None and not everything:
+        raise UsageError("name the KEYs of the caches to remove, or pass --older-than DAYS or --all")
+    if keys and everything:
+        raise UsageError("KEYs and --all exclude each other")
+    chosen = choose_crops(list_crops(cache_dir), keys)
+    if older_than is not None:
+        chosen = not_used_for(chosen, older_than, datetime.now(UTC))
+    rows = []
+    for stored in chosen:
+        if others := remove_crops(stored):
+            note(f"{stored.folder} stays: it also holds {', '.join(others)}, which is not of bench.")
+        rows.append([stored.key, _dataset(stored), _size(stored.disk_bytes)])
+    print_table("Removed", ["key", "dataset", "size"], rows, right=frozenset({2}))
+    note(f"Removed {len(chosen)} caches, {_size(sum(stored.disk_bytes for stored in chosen))}.")
+
+
+def _geometries(protocol: Protocol, submissions: Iterable[str], cache_dir: Path) -> list[Geometry]:
+    """Which geometries the protocol, or the submissions where it leaves that to them, ask for; each once."""
+    from bench.data.transforms import geometry_of
+    from bench.errors import UsageError
+
+    if protocol.kind != "evaluate":
+        raise UsageError(f"the protocol {protocol.id!r} is of kind {protocol.kind!r}, this needs kind 'evaluate'")
+    if protocol.geometry is not None:
+        return [protocol.geometry]
+    found = [geometry_of(_input_of(text, cache_dir)) for text in submissions]
+    if not found:
+        raise UsageError(f"the protocol {protocol.id!r} leaves the geometry to the submission: pass --submission")
+    return list(dict.fromkeys(found))
+
+
+def _input_of(text: str, cache_dir: Path) -> Any:
+    """What a submission's model wants to see; its own code is not run for that, and no weights are loaded."""
+    from bench.models.source import open_submission
+    from bench.records.submission import InputSpec
+
+    submission = open_submission(text)
+    if submission.source.runs_code:
+        return submission.manifest.input or InputSpec()
+    from bench.models.build import build_model
+
+    return build_model(submission, cache_folder=cache_dir, with_weights=False).input
+
+
+def _fill(
+    dataset: Dataset, digest: str, geometry: Geometry, protocol: Protocol, cache_dir: Path, workers: int
+) -> list[str]:
+    from bench.data.cache import open_crops
+    from bench.data.loader import iter_batches
+    from bench.errors import StoreError
+
+    views = protocol.views.kind if protocol.views else "single"
+    crops = open_crops(cache_dir, dataset, digest, geometry, views, on_note=note)
+    if crops is None:
+        raise StoreError("nothing was cached", path=cache_dir)
+    with crops, progress_bar(f"Filling {crops.record.key}", len(dataset)) as advance:
+        for batch in iter_batches(dataset, geometry, views=views, batch_size=32, num_threads=workers, cache=crops):
+            advance(batch.count)
+        if crops.num_missing:
+            raise StoreError(f"{crops.num_missing:,} of {len(dataset):,} images could not be cached", path=crops.folder)
+        return [crops.record.key, _shown(geometry), f"{len(dataset):,}", f"{crops.num_stored:,}"]
+
+
+def _as_json(stored: StoredCrops) -> dict[str, Any]:
+    record = {} if stored.record is None else stored.record.as_json()
+    return record | {
+        "key": stored.key,
+        "folder": str(stored.folder),
+        "is_valid": stored.record is not None,
+        "num_filled": stored.num_filled,
+        "disk_bytes": stored.disk_bytes,
+        "last_used_at": f"{stored.last_used:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def _cells(stored: StoredCrops) -> list[str]:
+    size, used = _size(stored.disk_bytes), f"{stored.last_used:%Y-%m-%d %H:%M}"
+    record = stored.record
+    if record is None:
+        return [stored.key, _dataset(stored), "-", "-", "-", "-", size, "-", used]
+    return [
+        stored.key,
+        _dataset(stored),
+        _shown(record.geometry),
+        record.views,
+        f"{record.decoder.name} {record.decoder.version}",
+        f"{stored.num_filled:,} of {record.num_samples:,}",
+        size,
+        record.created_at[:16].replace("T", " "),
+        used,
+    ]
+
+
+def _dataset(stored: StoredCrops) -> str:
+    return "no valid record" if stored.record is None else f"{stored.record.dataset} {stored.record.split}"
+
+
+def _shown(geometry: Geometry) -> str:
+    return f"{geometry.resize} to {geometry.crop} px, {geometry.crop_mode}, {geometry.interpolation}"
+
+
+def _size(num_bytes: int) -> str:
+    """A size for people, in powers of ten as disks are sold.
+
+    >>> _size(7_526_400_000)
+    '7.53 GB'
+    """
+    unit, divisor = next(((unit, size) for unit, size in (("GB", 1e9), ("MB", 1e6)) if num_bytes >= size), ("kB", 1e3))
+    return f"{num_bytes / divisor:.3g} {unit}"
+
+
+def _spans(numbers: list[int]) -> str:
+    """Numbers in order, runs of them as spans, the first few.
+
+    >>> _spans([3, 4, 5, 9])
+    '3-5, 9'
+    """
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number, number])
+    shown = [f"{first}" if first == last else f"{first}-{last}" for first, last in spans[:10]]
+    return ", ".join(shown) + (", ..." if len(spans) > 10 else "")
