@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from bench.backends.device import guess_device, resolve_device
-from bench.backends.run import Progress, RunOptions, run_all
+from bench.backends.run import OpenCache, Progress, RunOptions, run_all
+from bench.data.cache import CropCache, open_crops
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, SubmissionError, UsageError
 from bench.models.source import LoadedSubmission
 from bench.plan import Outcome, Plan
-from bench.records.protocol import Precision, Protocol
+from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.store import EqualRun, Store
 
 __all__ = ["Outcome", "evaluate", "evaluate_all"]
@@ -147,9 +148,10 @@ def _run(
             options,
             devices=devices,
             precision=plan.precision,
+            open_cache=_cache_opener(plan, options, on_note),
             on_progress=None if on_progress is None else lambda at, count: on_progress(chosen[at], count),
         )
-        for at, measured in runs:
+        for at, measured in stack.enter_context(closing(runs)):
             index = chosen[at]
             submission, key = pending[index], keys[index]
             if isinstance(measured, BenchError):
@@ -159,6 +161,19 @@ def _run(
                 outcomes[index] = plan.keep(submission, key, measured)
     # The same submission named twice is one run.
     return outcomes | {index: outcomes[first[key]] for index, key in keys.items() if index not in outcomes}
+
+
+def _cache_opener(plan: Plan, options: RunOptions, on_note: Note | None) -> OpenCache:
+    """A function that opens the cache of decoded crops of a geometry, where there is a cache folder."""
+
+    def open_cache(geometry: Geometry, views: Views) -> CropCache | None:
+        if options.cache_folder is None:
+            return None
+        return open_crops(
+            options.cache_folder, plan.dataset, plan.digest, geometry, views.kind, on_note=on_note or (lambda _: None)
+        )
+
+    return open_cache
 
 
 def _precision(protocol: Protocol, options: RunOptions) -> Precision:

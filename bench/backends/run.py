@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from bench.backends.base import ModelSession, RunSpec
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
 from bench.backends.inference import Answered, answer
 from bench.backends.wave import StartedModel, Wave
+from bench.data.cache import CropCache
 from bench.data.dataset import Dataset
 from bench.data.loader import iter_batches
 from bench.data.transforms import geometry_of
@@ -26,10 +27,12 @@ from bench.records.predictions import Predictions
 from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.records.result import Cost, ResultInput, Scalar
 
-__all__ = ["Measured", "Progress", "RunOptions", "run_all"]
+__all__ = ["Measured", "OpenCache", "Progress", "RunOptions", "run_all"]
 
 Progress = Callable[[int, int], None]
 """Called with the index of a submission and how many more images it has answered."""
+OpenCache = Callable[[Geometry, Views], CropCache | None]
+"""Opens the cache of decoded crops of a geometry; None for no cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,9 @@ def run_all(
     *,
     devices: Sequence[str],
     precision: Precision,
+    open_cache: OpenCache,
     on_progress: Progress | None,
-) -> Iterator[tuple[int, Measured | BenchError]]:
+) -> Generator[tuple[int, Measured | BenchError]]:
     """Runs submissions on a dataset; those with equal input share the decoded stream.
 
     As many models as fit are started together; when the memory of a device turns out too small for several at once,
@@ -87,6 +91,7 @@ def run_all(
         options: How to run, as opposed to what the protocol fixes.
         devices: The torch devices, resolved; batches go round among them.
         precision: The arithmetic, allowed by the protocol.
+        open_cache: Opens the cache of decoded crops of a geometry.
         on_progress: Called with the index of a submission and how many more images it has answered.
 
     Yields:
@@ -114,7 +119,7 @@ def run_all(
                             wave.add(index, submissions[index], stack, alone=index in alone)
                     except BenchError as error:
                         yield index, error
-                for index, outcome in _run_wave(wave, protocol, dataset, options, on_progress):
+                for index, outcome in _run_wave(wave, protocol, dataset, options, open_cache, on_progress):
                     if isinstance(outcome, DeviceError) and len(wave.models) > 1:
                         alone.add(index)
                         waiting.append(index)
@@ -137,6 +142,7 @@ def _run_wave(
     protocol: Protocol,
     dataset: Dataset,
     options: RunOptions,
+    open_cache: OpenCache,
     on_progress: Progress | None,
 ) -> Iterator[tuple[int, Measured | BenchError]]:
     """One pass for each geometry that the models of a wave ask for."""
@@ -153,15 +159,17 @@ def _run_wave(
                 on_progress(indices[at], count)
 
         started = time.perf_counter()
-        batches = iter_batches(
-            dataset,
-            geometry,
-            views=views.kind,
-            batch_size=batch_size,
-            num_threads=options.num_threads,
-        )
         try:
-            outcomes = answer([model.session for model in models], batches, dataset, advance)
+            with open_cache(geometry, views) or nullcontext() as cache:
+                batches = iter_batches(
+                    dataset,
+                    geometry,
+                    views=views.kind,
+                    batch_size=batch_size,
+                    num_threads=options.num_threads,
+                    cache=cache,
+                )
+                outcomes = answer([model.session for model in models], batches, dataset, advance)
         except DataError as error:
             outcomes = [error for _ in models]
         pass_s = time.perf_counter() - started
