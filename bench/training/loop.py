@@ -62,7 +62,7 @@ def run_epochs(
 
     Raises:
         DataError: An image cannot be decoded.
-        ModelError: The network's own code raises.
+        ModelError: The network's own code raises, or it has nothing to train.
         OutputError: The outputs are not as many as the classes.
         DeviceError: The device's memory is too small.
         NonFiniteError: The loss is NaN or infinite.

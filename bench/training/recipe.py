@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from bench.errors import ModelError
 from bench.records.protocol import Recipe
 
 if TYPE_CHECKING:
@@ -26,10 +27,15 @@ def make_optimizer(module: torch.nn.Module, recipe: Recipe) -> torch.optim.Optim
 
     Biases and the scales of normalisation layers are not decayed (He et al. 2018, https://arxiv.org/abs/1812.01187,
     section 3.1; timm does the same).
+
+    Raises:
+        ModelError: There is nothing to train.
     """
     import torch
 
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ModelError("the model has no parameters to train")
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
