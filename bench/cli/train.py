@@ -56,10 +56,11 @@ def train(submission: str, protocol: str, data: Path, out: Path, device: str, wo
     from bench.data.dataset import open_dataset
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
-    from bench.training.train import num_images_seen
+    from bench.training.train import num_images_seen, recipe_of
     from bench.training.train import train as run
 
     fixed = load_protocol(protocol)
+    recipe_of(fixed)  # another kind of protocol is refused before anything is read
     entry = open_submission(submission)
     dataset = open_dataset(data, fixed.dataset)
     with progress_bar("Checking the dataset", len(dataset)) as advance:

@@ -20,7 +20,7 @@ from bench.training.feeding import TrainingImages
 from bench.training.loop import EpochReport, run_epochs
 from bench.version import __version__
 
-__all__ = ["Trained", "num_images_seen", "train"]
+__all__ = ["Trained", "num_images_seen", "recipe_of", "train"]
 
 
 class Trained(NamedTuple):
@@ -34,7 +34,7 @@ class Trained(NamedTuple):
 
 def num_images_seen(protocol: Protocol, dataset: Dataset) -> int:
     """How many images `train` reports as progress: each once to prepare it, and once an epoch."""
-    return len(dataset) * (1 + _recipe(protocol).epochs)
+    return len(dataset) * (1 + recipe_of(protocol).epochs)
 
 
 def train(
@@ -71,7 +71,7 @@ def train(
         DeviceError: The device is not there.
         StoreError: The trained submission cannot be written.
     """
-    recipe = _recipe(protocol)
+    recipe = recipe_of(protocol)
     _check_fits(submission, dataset)
     folder = trained_folder(submission, out)
     if digest is None:
@@ -109,7 +109,12 @@ def train(
     return Trained(folder, reused=False)
 
 
-def _recipe(protocol: Protocol) -> Recipe:
+def recipe_of(protocol: Protocol) -> Recipe:
+    """The recipe of a protocol of kind `train`.
+
+    Raises:
+        UsageError: The protocol is of another kind.
+    """
     if protocol.recipe is None:
         raise UsageError(f"the protocol {protocol.id!r} is of kind {protocol.kind!r}, this needs kind 'train'")
     return protocol.recipe
