@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from bench.data.classes import ClassTable, class_table
+from bench.data.dataset import Dataset, open_dataset
+from bench.records.protocol import DatasetSpec
 
 LABELS = (65, 970, 230, 65)
 """Class indices of the numbered images of the small datasets; the first three are those of the true validation set."""
@@ -69,6 +71,17 @@ def photo_bytes() -> Callable[..., bytes]:
         return encode(draw(width, height, seed=seed).convert(mode), kind)
 
     return make
+
+
+@pytest.fixture
+def eleven_images(tmp_path: Path, imagenet: ClassTable, photo_bytes: Callable[..., bytes]) -> Dataset:
+    """Eleven images of three classes, all of other sizes."""
+    for number in range(11):
+        folder = tmp_path / "val" / imagenet.wnids[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{folder.name}_{number}.JPEG").write_bytes(photo_bytes(40 + number, 60 - number, seed=number))
+    spec = DatasetSpec(name="imagenet-1k", split="val", num_samples=50_000)
+    return open_dataset(tmp_path, spec, allow_partial=True)
 
 
 @pytest.fixture(scope="session")

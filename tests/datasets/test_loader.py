@@ -7,31 +7,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+import weakref
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from bench.data.classes import ClassTable
-from bench.data.dataset import Dataset, open_dataset, read_sample
+from bench.data.dataset import Dataset, Sample, read_sample
 from bench.data.loader import iter_batches
 from bench.data.transforms import decode, view_pixels
 from bench.errors import DataError, UsageError
-from bench.records.protocol import DatasetSpec, Geometry
+from bench.records.protocol import Geometry
 
-VAL = DatasetSpec(name="imagenet-1k", split="val", num_samples=50_000)
 GEOMETRY = Geometry(resize=32, crop=28)
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, imagenet: ClassTable, photo_bytes: Callable[..., bytes]) -> Dataset:
+def dataset(eleven_images: Dataset) -> Dataset:
     """Eleven images of three classes."""
-    for number in range(11):
-        folder = tmp_path / "val" / imagenet.wnids[number % 3]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{folder.name}_{number}.JPEG").write_bytes(photo_bytes(40 + number, 60 - number, seed=number))
-    return open_dataset(tmp_path, VAL, allow_partial=True)
+    return eleven_images
 
 
 def decode_threads() -> list[str]:
@@ -93,6 +88,56 @@ def test_few_batches_are_decoded_ahead(dataset: Dataset, monkeypatch: pytest.Mon
 
     assert len(read) <= 5
     batches.close()  # type: ignore[attr-defined]
+
+
+def test_memory_is_a_fixed_number_of_batches(dataset: Dataset) -> None:
+    """However long the dataset, a receiver that keeps nothing lets the memory of old batches go."""
+    given: list[weakref.ref[npt.NDArray[np.uint8]]] = []
+    most = 0
+
+    def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        images_NHWC = np.empty(shape, dtype=np.uint8)
+        given.append(weakref.ref(images_NHWC))
+        return images_NHWC
+
+    long = replace(dataset, samples=dataset.samples * 20)
+    for _ in iter_batches(long, GEOMETRY, batch_size=11, num_threads=2, allocate=allocate):
+        most = max(most, sum(memory() is not None for memory in given))
+
+    assert len(given) == 20
+    assert most <= 4  # three ahead, one in use
+
+
+def test_batches_lie_in_the_memory_that_is_given(dataset: Dataset) -> None:
+    """Pinned buffers are filled in place, the last one at its own size."""
+    given: list[npt.NDArray[np.uint8]] = []
+
+    def allocate(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        given.append(np.full(shape, 7, dtype=np.uint8))
+        return given[-1]
+
+    batches = list(iter_batches(dataset, GEOMETRY, batch_size=4, num_threads=2, allocate=allocate))
+
+    assert all(batch.images_NHWC is memory for batch, memory in zip(batches, given, strict=True))
+    assert [memory.shape for memory in given] == [(4, 28, 28, 3), (4, 28, 28, 3), (3, 28, 28, 3)]
+
+
+def test_ten_crops_decode_each_file_once(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The views of an image are cut out of one decoded and resized picture."""
+    read: list[str] = []
+
+    def spy(sample: Sample) -> bytes:
+        read.append(sample.id)
+        return read_sample(sample)
+
+    monkeypatch.setattr("bench.data.loader.read_sample", spy)
+    num_rows = sum(
+        len(batch.images_NHWC)
+        for batch in iter_batches(dataset, GEOMETRY, views="ten-crop", batch_size=4, num_threads=3)
+    )
+
+    assert num_rows == 110
+    assert sorted(read) == list(dataset.sample_ids)
 
 
 @pytest.mark.parametrize(("batch_size", "num_threads"), [(0, 1), (1, 0)])
