@@ -11,8 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench.version import __version__
 from bench.cli.main import COMMANDS, cli
+from bench.version import __version__
 
 OPTIONS = Path(__file__).parents[1] / "data" / "cli_options.json"
 

@@ -321,7 +321,7 @@ class TestFaults:
         """A folder without permission is named; root reads everything, so a child gives up its rights first."""
         (thousand / "val" / "n01440764").chmod(0)
         for folder in (thousand, *list(thousand.parents)[:3]):
-            folder.chmod(0o755)
+            folder.chmod(folder.stat().st_mode | 0o555)  # adds what is missing: one of them may be shared
         code = (
             "import os, sys; from pathlib import Path\n"
             "from bench.data.dataset import open_dataset; from bench.records.protocol import DatasetSpec\n"
