@@ -93,6 +93,7 @@ def evaluate(
       bench evaluate submissions/acme/vit --protocol imagenet-val-open --data sample --allow-partial --json
     """
     from bench.backends.run import RunOptions
+    from bench.backends.waiting import let_threads_sleep
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
     from bench.errors import BenchError, UsageError
@@ -101,6 +102,7 @@ def evaluate(
     from bench.protocols import load_protocol
     from bench.store import Store
 
+    let_threads_sleep()
     fixed = load_protocol(protocol)
     if split is not None and split != fixed.dataset.split:
         raise UsageError(f"the protocol {fixed.id!r} is about the split {fixed.dataset.split!r}, not {split!r}")
