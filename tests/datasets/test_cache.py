@@ -441,3 +441,22 @@ def test_four_processes_fill_one_cache(many_images: Dataset, cache_folder: Path)
     after = with_cache(many_images, cache_folder)
     assert (after.num_read, after.notes) == (250, [])
     assert len(list((cache_folder / "crops").iterdir())) == 1
+
+
+def test_photographs_are_the_same_from_the_cache(real_data: Path, cache_folder: Path) -> None:
+    """At the geometry of the common protocols, batch sizes and order as they come."""
+    spec = DatasetSpec(name="imagenet-1k", split="val", num_samples=50_000)
+    photographs = open_dataset(real_data / "imagenet-sample", spec, allow_partial=True, limit=60)
+    geometry = Geometry(resize=256, crop=224)
+    expected, cold, warm = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+    for batch in iter_batches(photographs, geometry, batch_size=1, num_threads=1):
+        expected.update(batch.images_NHWC)
+    crops = open_crops(cache_folder, photographs, DIGEST, geometry, "single", on_note=pytest.fail)
+    assert crops is not None
+    with crops:
+        for pixels in (cold, warm):
+            for batch in iter_batches(photographs, geometry, batch_size=32, num_threads=4, cache=crops):
+                pixels.update(batch.images_NHWC)
+
+    assert crops.num_read == crops.num_stored == 60
+    assert cold.hexdigest() == warm.hexdigest() == expected.hexdigest()
