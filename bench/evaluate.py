@@ -13,8 +13,9 @@ from bench.data.dataset import Dataset
 from bench.errors import BenchError, SubmissionError, UsageError
 from bench.models.source import LoadedSubmission
 from bench.plan import Outcome, Plan
+from bench.records.equal_run import EqualRun
 from bench.records.protocol import Geometry, Precision, Protocol, Views
-from bench.store import EqualRun, Store
+from bench.store import Store
 
 __all__ = ["Outcome", "evaluate", "evaluate_all"]
 

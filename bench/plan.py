@@ -14,10 +14,11 @@ from bench.backends.run import Measured
 from bench.data.dataset import Dataset
 from bench.errors import BenchError
 from bench.models.source import LoadedSubmission
+from bench.records.equal_run import EqualRun
 from bench.records.protocol import Precision, Protocol
 from bench.records.result import DatasetRef, Failure, Result
 from bench.score import protocol_ref, score
-from bench.store import EqualRun, Store
+from bench.store import Store
 from bench.version import __version__
 
 __all__ = ["Outcome", "Plan"]

@@ -22,37 +22,13 @@ from bench.errors import BenchError, StoreError, UsageError
 from bench.files import digest_of, sweep_leftovers, write_atomic
 from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
+from bench.records.equal_run import EqualRun
 from bench.records.predictions import Predictions
 from bench.records.result import PredictionsRef, Result, Retraction
 
-__all__ = ["EqualRun", "Scan", "Store", "Stored"]
+__all__ = ["Scan", "Store", "Stored"]
 
 _SIDECARS = (".classes.json", ".retract.json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EqualRun:
-    """What two runs must share to be the same measurement."""
-
-    team: str
-    name: str
-    protocol: str
-    submission_digest: str
-    protocol_digest: str
-    dataset_digest: str
-    precision: str | None
-    device_type: str | None
-
-    def matches(self, result: Result) -> bool:
-        """Whether a result is this measurement; a failed or imported one never is."""
-        return (
-            result.status in ("verified", "self-reported")
-            and result.submission.digest == self.submission_digest
-            and result.protocol.digest == self.protocol_digest
-            and result.dataset.digest == self.dataset_digest
-            and result.precision == self.precision
-            and result.device_type == self.device_type
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

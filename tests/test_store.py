@@ -15,8 +15,9 @@ from bench.metrics.base import Answers
 from bench.metrics.scoring import breakdown_of
 from bench.metrics.topk import predictions_from_ranked
 from bench.records.correctness import Correctness
+from bench.records.equal_run import EqualRun
 from bench.records.result import Failure, Result
-from bench.store import EqualRun, Store
+from bench.store import Store
 
 MakeResult = Callable[..., Result]
 
