@@ -6,7 +6,7 @@ Shape letters: N images, H and W pixels, C classes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,8 @@ def build(name: str) -> Any:
     import torch
 
     torch.manual_seed(0)
-    return timm.create_model(name, num_classes=1000).eval().requires_grad_(False)
+    model = timm.create_model(name, num_classes=1000).eval().requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)
 
 
 def plain_decode(paths: Sequence[Path], num_threads: int) -> npt.NDArray[np.uint8]:
@@ -108,15 +109,22 @@ def plain_decode(paths: Sequence[Path], num_threads: int) -> npt.NDArray[np.uint
     return images_NHWC
 
 
-def bare_forward(model: Any, images_NHWC: npt.NDArray[np.uint8], batch_size: int) -> Iterator[Any]:
-    """The forward pass alone, on preloaded uint8 batches: normalise, run, and nothing else."""
+def preloaded(images_NHWC: npt.NDArray[np.uint8], batch_size: int) -> list[Any]:
+    """Batches that are ready for the model: normalised, float32, channels last."""
     import torch
 
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    mean, std = (torch.tensor(v) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    batches = torch.from_numpy(images_NHWC).split(batch_size)
+    return [((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2) for batch in batches]
+
+
+def bare_forward(model: Any, batches: list[Any]) -> None:
+    """The forward pass alone, on batches that are ready, and nothing else."""
+    import torch
+
     with torch.inference_mode():
-        for start in range(0, len(images_NHWC), batch_size):
-            pixels_NCHW = torch.from_numpy(images_NHWC[start : start + batch_size]).permute(0, 3, 1, 2)
-            yield model(pixels_NCHW.float().div_(255).sub_(mean).div_(std))
+        for inputs_NCHW in batches:
+            model(inputs_NCHW)
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,12 @@ class _LocalSession(ModelSession):
         self._spec = spec
         self._stager = stager
         self._background = background
-        self._memory_format = torch.channels_last if device_type(spec.device) == "cuda" else torch.contiguous_format
+        # Convolutions run up to twice as fast on channels-last pixels, on a CPU as on a GPU.
+        self._memory_format = torch.contiguous_format if device_type(spec.device) == "mps" else torch.channels_last
         try:
             self._module = built.module.to(spec.device).to(memory_format=self._memory_format)
             self._mean, self._std = (
-                torch.tensor(values, dtype=torch.float32, device=spec.device).view(1, 3, 1, 1)
+                torch.tensor(values, dtype=torch.float32, device=spec.device)
                 for values in (built.input.mean, built.input.std)
             )
         except RuntimeError as error:
@@ -73,8 +74,7 @@ class _LocalSession(ModelSession):
     def submit(self, images_NHWC: Images) -> PendingLogits:
         device, precision = self._spec.device, self._spec.precision
         try:
-            pixels_NCHW = pixels_on(device, images_NHWC, self._stager).permute(0, 3, 1, 2)
-            inputs_NCHW = self._normalise(pixels_NCHW)
+            inputs_NCHW = self._normalise(pixels_on(device, images_NHWC, self._stager))
             enabled = precision in AUTOCAST
             # What a model prints is no result: stdout belongs to bench.
             with (
@@ -95,10 +95,17 @@ class _LocalSession(ModelSession):
         except Exception as error:  # the submission's own code may raise anything
             raise _readable(error, "a forward pass at batch size 1", batch_size=None) from error
 
-    def _normalise(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
-        """Float32, order "unit": divide by 255, subtract the mean, divide by the standard deviation."""
-        scaled_NCHW = pixels_NCHW.to(torch.float32, memory_format=self._memory_format).div_(255)
-        return scaled_NCHW.sub_(self._mean).div_(self._std)
+    def _normalise(self, pixels_NHWC: torch.Tensor) -> torch.Tensor:
+        """Float32, order "unit": divide by 255, subtract the mean, divide by the standard deviation.
+
+        Whole rows of W x 3 numbers at a time: an inner dimension of three would leave vector units idle.
+        """
+        num_images, height, width, num_colours = pixels_NHWC.shape
+        mean, std = self._mean.repeat(width), self._std.repeat(width)
+        rows = pixels_NHWC.reshape(num_images * height, width * num_colours).to(torch.float32)
+        rows.div_(255).sub_(mean).div_(std)
+        inputs_NCHW = rows.view(num_images, height, width, num_colours).permute(0, 3, 1, 2)
+        return inputs_NCHW.contiguous(memory_format=self._memory_format)
 
     def _fetch(self, logits_NC: torch.Tensor) -> PendingLogits:
         """Brings logits to the host as float32; from a CUDA device without waiting for it."""

@@ -25,6 +25,16 @@ def test_ties_go_to_the_lower_class_index(logits_NC: np.ndarray) -> None:
     assert ranked.classes_NK.tolist() == expected
 
 
+@settings(max_examples=60)
+@given(st.integers(60, 400), st.sampled_from([1, 2, 5, 1000]), st.integers(0, 2**32 - 1))
+def test_many_classes_are_ranked_like_few(num_classes: int, num_values: int, seed: int) -> None:
+    """Also where the best are found without sorting all: any number of classes, few or many equal logits."""
+    logits_NC = np.random.default_rng(seed).integers(0, num_values, (40, num_classes)).astype(np.float32)
+    ranked = rank_logits(logits_NC, np.zeros(40, np.int64))
+
+    np.testing.assert_array_equal(ranked.classes_NK, np.argsort(-logits_NC, axis=1, kind="stable")[:, :10])
+
+
 @given(tied_logits)
 def test_ties_are_counted(logits_NC: np.ndarray) -> None:
     """How many rankings rest on the tie rule is known, at rank 1 and at rank 5."""
