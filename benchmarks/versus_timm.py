@@ -2,9 +2,10 @@
 
     python benchmarks/versus_timm.py [--photos 1000] [--pairs 5] [--models 8]
 
-timm's path is that of its `validate.py`: `timm.data.create_dataset`, `create_loader` (two workers; on a GPU eight, and its
-prefetcher), and the loop, in a process a model, as its users run it. Ours is one `bench evaluate` of all models, cold (an empty cache) and warm.
-The top-5 answers of both must agree on every image. Ratios are timm's wall time over ours: above 1, ours is faster.
+timm's path is that of its `validate.py`: `timm.data.create_dataset`, `create_loader` (two workers; on a GPU eight, and
+its prefetcher), and the loop, in a process a model, as its users run it. Ours is one `bench evaluate` of all, cold
+(an empty cache) and warm. The top-5 answers of both must agree. Ratios are timm's wall time over ours: above 1, ours is
+faster.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def cache_options(command: F) -> F:
         type=click.Path(file_okay=False, path_type=Path),
         envvar="BENCH_CACHE_DIR",
         show_envvar=True,
-        help="Folder of caches: digests of datasets, downloaded weights.  [default: the user's cache folder]",
+        help="Folder of caches: digests, decoded images, downloaded weights.  [default: the user's cache folder]",
     )(command)
     return click.option("--no-cache", is_flag=True, help="Neither read nor write caches.")(command)
 

@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
 COMMANDS = {
     "check": ("bench.cli.check:check", "Check submissions, results, boards and protocols."),
     "compare": ("bench.cli.compare:compare", "Say whether two runs differ (exact paired test)."),
-    "data": ("bench.cli.data:data", "Verify a dataset, or draw a synthetic one."),
+    "data": ("bench.cli.data:data", "Verify a dataset, draw a synthetic one, look after decoded images."),
     "demo": ("bench.cli.demo:demo", "Run the whole pipeline on a small drawn dataset."),
     "env": ("bench.cli.env:env", "Show what a bug report needs, and what is missing here."),
     "evaluate": ("bench.cli.evaluate:evaluate", "Evaluate submissions under a protocol."),
