@@ -46,7 +46,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("top-1", ["top1", "top5", "ece"])
     'did you mean top1, top5? Known: ece, top1, top5'
     """
-    names = sorted(known)
+    names = sorted(set(known))
     if not names:
         return "none exist"
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)

@@ -17,7 +17,7 @@ from bench.records.equal_run import EqualRun
 from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.store import Store
 
-__all__ = ["Outcome", "evaluate", "evaluate_all"]
+__all__ = ["Outcome", "evaluate", "evaluate_all", "precision_of"]
 
 Note = Callable[[str], None]
 
@@ -96,7 +96,7 @@ def evaluate_all(
         DeviceError: A device is not there.
         StoreError: A result cannot be written.
     """
-    precision = _precision(protocol, options)
+    precision = precision_of(protocol, options)
     if digest is None:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=options.num_threads)
     outcomes: dict[int, Outcome | BenchError] = {}
@@ -177,8 +177,8 @@ def _cache_opener(plan: Plan, options: RunOptions, on_note: Note | None) -> Open
     return open_cache
 
 
-def _precision(protocol: Protocol, options: RunOptions) -> Precision:
-    """The arithmetic of a run.
+def precision_of(protocol: Protocol, options: RunOptions) -> Precision:
+    """The arithmetic of a run; known before anything is read.
 
     Raises:
         UsageError: The protocol is not for evaluation, or does not allow it.

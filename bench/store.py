@@ -210,6 +210,9 @@ class Store:
         stored = self.get(run)
         if stored.retraction is not None:
             raise UsageError(f"the run {stored.run} was already retracted by {stored.retraction.by}")
+        better = self.get(superseded_by).run if superseded_by else None
+        if better == stored.run:
+            raise UsageError(f"the run {stored.run} cannot be superseded by itself; name the run that replaces it")
         retraction = Retraction.parse(
             {
                 "format_version": Retraction.FORMAT_VERSION,
@@ -217,7 +220,7 @@ class Store:
                 "reason": reason,
                 "by": by,
                 "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "superseded_by": self.get(superseded_by).run if superseded_by else None,
+                "superseded_by": better,
             },
             path="retraction",
         )

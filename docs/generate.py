@@ -151,7 +151,12 @@ def formats_page() -> str:
 def _keys(record: type[Record], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Key, type, default and meaning of every key of a record, nested ones with dots."""
     for name, field in record.model_fields.items():
-        default = "required" if field.is_required() else f"`{json.dumps(field.get_default(), default=_plain)}`"
+        # Every file must state its format version; see `FileRecord.parse`.
+        default = (
+            "required"
+            if field.is_required() or name == "format_version"
+            else f"`{json.dumps(field.get_default(), default=_plain)}`"
+        )
         nested = _record_in(field.annotation)
         yield f"{prefix}{name}", _type_words(field.annotation), default, field.description or ""
         if nested is not None:

@@ -19,4 +19,5 @@ def test_an_unknown_name_is_answered_with_the_nearest_ones() -> None:
     """Few known names are all listed; of many only the nearest are shown."""
     assert nearest("top-1", ["top1", "ece"]) == "did you mean top1? Known: ece, top1"
     assert "did you mean model_7" in nearest("modle_7", [f"model_{index}" for index in range(100)])
+    assert nearest("b", ["a", "a"]) == "Known: a"
     assert nearest("x", []) == "none exist"

@@ -97,13 +97,15 @@ def test_a_retraction_lies_beside_the_result(store: Store, make_result: MakeResu
         store.retract(result.run, reason="again", by="B")
 
 
-def test_a_superseding_run_must_exist(store: Store, make_result: MakeResult) -> None:
+def test_a_superseding_run_must_be_another_one_that_exists(store: Store, make_result: MakeResult) -> None:
     """A slip in the run id is not written down."""
     result = make_result()
     store.add(result)
 
     with pytest.raises(UsageError, match="no single run '2099'"):
         store.retract(result.run, reason="new", by="A", superseded_by="2099")
+    with pytest.raises(UsageError, match="superseded by itself"):
+        store.retract(result.run, reason="new", by="A", superseded_by=result.run)
     assert store.get(result.run).retraction is None
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli.common import cache_options, default_cache_folder, json_option, note, print_json
 from bench.errors import BenchError, RecordError, UsageError
+
+if TYPE_CHECKING:
+    from bench.store import Stored
 
 __all__ = ["check"]
 
@@ -153,6 +157,7 @@ def _look_at_result(path: Path) -> None:
     """Raises what is wrong with a result or with what lies beside it."""
     from bench.records.breakdown import Breakdown
     from bench.records.result import Result, Retraction
+    from bench.store import Stored
 
     if path.name.endswith(".retract.json"):
         Retraction.load(path)
@@ -170,9 +175,30 @@ def _look_at_result(path: Path) -> None:
             path=path,
             key="run",
         )
+    _look_beside(Stored(result=result, path=path))
     place = (result.protocol.id, result.submission.team, result.submission.name)
     if path.resolve().parent.parts[-3:] != place:
         raise RecordError(f"belongs into the folder {'/'.join(place)}", path=path)
+
+
+def _look_beside(stored: Stored) -> None:
+    """Raises what is wrong with the files beside a result, and where they contradict it."""
+    from bench.records.result import Retraction
+    from bench.store import Store
+
+    store, path = Store(stored.path.parent), stored.path
+    store.breakdown(stored)
+    if (retraction := path.with_suffix(".retract.json")).is_file():
+        Retraction.load(retraction)
+    if (bits := store.correctness(stored)) is None:
+        return
+    for name, right_N in (("top1", bits.top1_N), ("top5", bits.top5_N)):
+        count, found = getattr(stored.result.metrics.get(name), "count", None), int(right_N.sum())
+        if count is not None and count != found:
+            raise RecordError(
+                f"counts {found:,} right images for {name}, but the result says {count:,}; restore the file",
+                path=path.with_suffix(".bits"),
+            )
 
 
 def _look_at_board(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import json_option, print_json, print_table, results_option
+from bench.cli.common import json_option, note, print_json, print_table, results_option
 
 if TYPE_CHECKING:
     from bench.store import Stored
@@ -49,6 +49,9 @@ def compare(run_a: str, run_b: str, metric: str, results: Path, as_json: bool) -
         bits.append(correctness.top1_N if metric == "top1" else correctness.top5_N)
     test = paired_test(bits[0], bits[1])
     names = [f"{stored.result.entry} ({stored.run})" for stored in (first, second)]
+    for stored in (first, second):
+        if stored.retraction is not None:
+            note(f"Note: {stored.run} was retracted by {stored.retraction.by}: {stored.retraction.reason}")
     if as_json:
         print_json({"a": first.run, "b": second.run, "metric": metric, **test._asdict(), "differ": test.differ})
         return

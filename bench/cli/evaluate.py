@@ -26,6 +26,7 @@ from bench.cli.common import (
 
 if TYPE_CHECKING:
     from bench.data.dataset import Dataset
+    from bench.errors import BenchError
     from bench.models.source import LoadedSubmission
     from bench.plan import Outcome
     from bench.records.protocol import Precision, Protocol
@@ -92,12 +93,13 @@ def evaluate(
           --protocol imagenet-val-open --data /data/imagenet --device cuda --precision bf16
       bench evaluate submissions/acme/vit --protocol imagenet-val-open --data sample --allow-partial --json
     """
+    from bench.backends.device import guess_device
     from bench.backends.run import RunOptions
     from bench.backends.waiting import let_threads_sleep
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
     from bench.errors import BenchError, UsageError
-    from bench.evaluate import evaluate_all
+    from bench.evaluate import evaluate_all, precision_of
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
     from bench.store import Store
@@ -106,8 +108,6 @@ def evaluate(
     fixed = load_protocol(protocol)
     if split is not None and split != fixed.dataset.split:
         raise UsageError(f"the protocol {fixed.id!r} is about the split {fixed.dataset.split!r}, not {split!r}")
-    entries = [open_submission(text) for text in submissions]
-    dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit)
     options = RunOptions(
         device=_device(device, devices),
         precision=precision,
@@ -116,6 +116,22 @@ def evaluate(
         cache_folder=cache_folder_of(cache_dir, no_cache),
         compiled=compiled,
     )
+    # What needs no look at the data comes first: hashing ImageNet takes minutes.
+    precision_of(fixed, options)
+    guess_device(options.device.partition(",")[0])
+    entries: list[LoadedSubmission] = []
+    errors: list[tuple[str, BenchError]] = []
+    for text in submissions:
+        try:
+            entries.append(open_submission(text))
+        except UsageError:
+            raise
+        except BenchError as error:
+            errors.append((text, error))
+    if not entries:
+        _end(errors, [], as_json=as_json)
+        return
+    dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit)
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
     _say_partial(dataset, fixed)
@@ -132,12 +148,19 @@ def evaluate(
             on_progress=advance_one,
             on_note=note,
         )
-    errors = [(entry, item) for entry, item in zip(entries, outcomes, strict=True) if isinstance(item, BenchError)]
-    if len(entries) == len(errors) == 1:
+    errors += [
+        (entry.label, item) for entry, item in zip(entries, outcomes, strict=True) if isinstance(item, BenchError)
+    ]
+    _end(errors, [item for item in outcomes if not isinstance(item, BenchError)], as_json=as_json)
+
+
+def _end(errors: list[tuple[str, BenchError]], outcomes: list[Outcome], *, as_json: bool) -> None:
+    """Prints what there is and says what failed; an only failure is raised as it is."""
+    if len(errors) == 1 and not outcomes:
         raise errors[0][1]
-    for entry, error in errors:
-        note(f"Error: {entry.label}: {error}")
-    _print([item for item in outcomes if not isinstance(item, BenchError)], as_json=as_json)
+    for name, error in errors:
+        note(f"Error: {name}: {error}")
+    _print(outcomes, as_json=as_json)
     if errors:
         raise click.exceptions.Exit(1)
 

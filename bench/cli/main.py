@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
@@ -56,11 +58,29 @@ class LazyGroup(click.Group):
         """Runs the command; failures that the user can repair become a message and an exit code."""
         try:
             return super().invoke(ctx)
-        except BenchError as error:
-            raise _ShownError(error) from error
         except KeyboardInterrupt:
-            click.echo("Interrupted; results are whole, the same command goes on from here.", err=True)
-            raise click.exceptions.Exit(130) from None
+            raise _interrupted() from None
+        except Exception as error:
+            # A library that was being imported may turn Ctrl-C into a failure of its own.
+            if _INTERRUPTS:
+                raise _interrupted() from None
+            if isinstance(error, BenchError):
+                raise _ShownError(error) from error
+            raise
+
+
+_INTERRUPTS: list[int] = []
+"""The SIGINTs that arrived in this process."""
+
+
+def _on_interrupt(number: int, frame: FrameType | None) -> None:
+    _INTERRUPTS.append(number)
+    signal.default_int_handler(number, frame)
+
+
+def _interrupted() -> click.exceptions.Exit:
+    click.echo("Interrupted; results are whole, the same command goes on from here.", err=True)
+    return click.exceptions.Exit(130)
 
 
 class _ShownError(click.ClickException):
@@ -89,4 +109,6 @@ def main() -> None:
     """Entry point of the console script."""
     if sys.platform == "win32":
         sys.exit("bench runs on Linux and macOS; on Windows use WSL.")
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup or in a background job
+        signal.signal(signal.SIGINT, _on_interrupt)
     cli(prog_name="bench")

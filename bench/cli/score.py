@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from bench.cli.common import json_option, note, print_json, print_table, protocol_option, show_estimate
 
@@ -30,8 +31,15 @@ __all__ = ["score"]
 )
 @click.option("--allow-partial", is_flag=True, help="Score on the part of the split that is there.")
 @json_option
+@click.pass_context
 def score(
-    file: Path, protocol: str, data: Path | None, labels: Path | None, allow_partial: bool, as_json: bool
+    context: click.Context,
+    file: Path,
+    protocol: str,
+    data: Path | None,
+    labels: Path | None,
+    allow_partial: bool,
+    as_json: bool,
 ) -> None:
     """Score a file of predictions under a protocol; nothing is stored.
 
@@ -47,17 +55,26 @@ def score(
     from bench.protocols import load_protocol
     from bench.score import score_file
 
+    if labels is not None and context.get_parameter_source("data") is ParameterSource.ENVIRONMENT:
+        data = None  # BENCH_DATA is where --data is not given; --labels is more explicit
     if data is not None and labels is not None:
         raise UsageError("give either --data or --labels, not both")
     fixed = load_protocol(protocol)
+    if fixed.kind != "evaluate":
+        raise UsageError(f"the protocol {fixed.id!r} is of kind {fixed.kind!r}, this needs kind 'evaluate'")
     truth = _truth(data, labels, fixed, allow_partial=allow_partial)
     result = score_file(file, fixed, sample_ids=truth.sample_ids, labels_N=truth.labels_N)
+    if not result.dataset.complete:
+        note(f"Partial: {len(truth.labels_N):,} of the {fixed.dataset.num_samples:,} images of {fixed.id}.")
     for sentence in result.notes:
         note(f"Note: {sentence}")
     if as_json:
         print_json([result.as_json()])
         return
-    rows = [[name, show_estimate(found), str(found.count or "")] for name, found in result.metrics.items()]
+    rows = [
+        [name, show_estimate(found), "" if found.count is None else str(found.count)]
+        for name, found in result.metrics.items()
+    ]
     print_table(f"{file.name}: {result.dataset.num_samples:,} images", ["metric", "value", "count"], rows)
 
 

@@ -153,7 +153,7 @@ def samples_of(listing: Listing, classes: ClassTable) -> tuple[Sample, ...]:
     samples.sort(key=_id_of)
     for first, second in itertools.pairwise(samples):
         if first.id == second.id:
-            raise DataError(f"and {second.shown} are both the image {first.id!r}; remove one", path=first.shown)
+            raise DataError(f"is the image {first.id!r}, and so is {second.shown}; remove one", path=first.shown)
     return tuple(samples)
 
 

@@ -95,7 +95,8 @@ def _logits(
         raise OutputError(
             f"image {sample_ids[first]} has {lengths_N[first]} logits, expected {num_outputs}", path=path, key="logits"
         )
-    values = rows.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    with np.errstate(over="ignore"):  # becomes infinite, and is refused below
+        values = rows.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     logits_NC: npt.NDArray[np.float32] = values.reshape(-1, num_outputs)[order_N]
     if not (finite_N := np.isfinite(logits_NC).all(axis=1)).all():
         first = int(np.flatnonzero(~finite_N)[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,9 +139,10 @@ def _answers_of(submission: LoadedSubmission, built: BuiltModel) -> torch.Tensor
     pixels_NCHW = torch.rand(_NUM_IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (built.input.mean, built.input.std))
     try:
-        with torch.inference_mode():
+        # What a submission prints is no result of ours, so it goes to stderr.
+        with torch.inference_mode(), contextlib.redirect_stdout(sys.stderr):
             output = built.module((pixels_NCHW - mean) / std)
-    except Exception as error:  # the border to the submission's own code, which may raise anything
+    except (Exception, SystemExit) as error:  # the border to the submission's own code, which may raise anything
         raise ModelError(
             f"the forward pass on {_NUM_IMAGES} images of {size} x {size} raised {type(error).__name__}: {error}",
             path=submission.manifest_path,

@@ -124,7 +124,7 @@ def _raised(what: str, error: BaseException, submission: LoadedSubmission) -> Mo
     """The error for a user: the exception, and where in the submission's own files it arose."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if submission.folder and Path(frame.filename).is_relative_to(submission.folder)]
-    lines = [f"\n  {Path(frame.filename).name}:{frame.lineno}: {frame.line}" for frame in (own or frames)[-3:]]
+    lines = [f"\n  {Path(frame.filename).name}:{frame.lineno}: {frame.line}" for frame in own[-3:]]
     return ModelError(
         f"{what} raised {type(error).__name__}: {error}{''.join(lines)}",
         path=submission.manifest_path,

@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Invoked
 
 from bench.cli.main import cli
+from bench.records.correctness import Correctness
 from bench.records.result import Result
 from bench.store import Store
 
@@ -207,3 +209,25 @@ def test_what_cannot_be_read_is_named(request: pytest.FixtureRequest, closed: st
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "cannot be read (Permission denied)" in done.stdout
     assert str(folder / closed) in done.stdout
+
+
+def test_what_lies_beside_a_result_is_checked_too(tmp_path: Path, make_result: Callable[..., Result]) -> None:
+    """Bits that contradict the count, cut-off bits, and broken counts by class."""
+    right_N = np.arange(40) < 29  # the result counts 30
+    path = Store(tmp_path / "results").add(make_result(), correctness=Correctness(right_N, right_N))
+    assert "counts 29 right images for top1, but the result says 30" in _check(tmp_path / "results").stdout
+    path.with_suffix(".bits").write_bytes(b"abc")
+    assert _check(tmp_path / "results").exit_code == 1
+    path.with_suffix(".bits").unlink()
+    path.with_suffix(".classes.json").write_text("{")
+    assert "is not valid JSON" in _check(tmp_path / "results").stdout
+
+
+def test_what_a_forward_pass_prints_or_exits_with_is_no_result(tmp_path: Path) -> None:
+    """JSON on stdout stays JSON, and a model that ends the process is a fault."""
+    _write(tmp_path / "acme" / "talks", answer="print('hello') or " + GOOD)
+    _write(tmp_path / "acme" / "quits", answer="exit(3)")
+    done = _check(tmp_path, "--json")
+
+    assert [item["ok"] for item in json.loads(done.stdout)] == [False, True]
+    assert "SystemExit: 3" in done.stdout

@@ -124,3 +124,13 @@ def test_an_unknown_id_is_answered_with_the_nearest() -> None:
 
     assert called.exit_code == 2
     assert "did you mean imagenet-val-closed" in called.stderr
+
+
+def test_a_retracted_run_is_compared_with_a_note(runs: tuple[Path, list[str]]) -> None:
+    """The numbers stand, and stderr says why they should not be used."""
+    results, (first, second) = runs
+    Store(results).retract(first, reason="wrong weights", by="A. Maintainer")
+    called = _call("compare", first, second, "--results", results)
+
+    assert called.exit_code == 0
+    assert f"{first} was retracted by A. Maintainer: wrong weights" in called.stderr

@@ -116,3 +116,34 @@ def test_a_full_disk_is_one_sentence_and_earlier_results_stay(
     assert result.exit_code == 1
     assert "the disk is full; nothing was written" in result.stderr
     assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()} == before
+
+
+def test_a_broken_manifest_does_not_take_the_others_down(
+    run: Callable[..., Result], make_submission: MakeSubmission
+) -> None:
+    """It is named, the rest is evaluated, and the exit code is 1; without a rest nothing is read."""
+    bad = make_submission(name="bad")
+    (bad / "submission.toml").write_text("format_version = 1\n")
+    result = run(bad, make_submission())
+
+    assert result.exit_code == 1
+    assert "acme/tiny\t" in result.stdout
+    assert "title: is missing" in result.stderr
+    alone = run(bad, bad, "--json")
+    assert (alone.exit_code, json.loads(alone.stdout)) == (1, [])
+    assert alone.stderr.count("title: is missing") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["--protocol", "shapes10-train"], "is of kind 'train'"), (["--device", "gpu"], "there is no device 'gpu'")],
+)
+def test_wrong_usage_is_said_before_the_data_are_read(
+    words: list[str], says: str, tmp_path: Path, make_submission: MakeSubmission
+) -> None:
+    """Hashing ImageNet takes minutes; here there is not even a dataset."""
+    fixed = ["evaluate", str(make_submission()), "--protocol", "imagenet-val-open", "--data", str(tmp_path / "none")]
+    result = CliRunner().invoke(cli, [*fixed, *words])
+
+    assert result.exit_code == 2
+    assert says in result.stderr

@@ -85,3 +85,28 @@ def test_help_is_the_same_as_module_and_as_command() -> None:
 
     assert done.stdout.startswith("Usage: bench ")
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_an_interrupt_that_a_library_swallows_still_exits_130() -> None:
+    """Importing torch may turn a Ctrl-C into an AttributeError."""
+    code = """
+import os, signal, sys
+import click
+from bench.cli import main
+
+@click.command()
+def slow():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        raise AttributeError("no attribute")
+
+main.cli.get_command = lambda *_: slow
+sys.argv = ["bench", "slow"]
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 130
+    assert done.stderr.startswith("Interrupted")
+    assert "Traceback" not in done.stderr

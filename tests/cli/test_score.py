@@ -103,3 +103,31 @@ def test_the_official_evaluator_agrees(real_data: Path, tmp_path: Path) -> None:
 
     assert 1 - record["metrics"]["top1"]["value"] == pytest.approx(expected["1"]["cls_error"], abs=1e-11)
     assert 1 - record["metrics"]["top5"]["value"] == pytest.approx(expected["5"]["cls_error"], abs=1e-11)
+
+
+def test_labels_go_before_the_datasets_variable(truth: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever has set BENCH_DATA can still score with --labels; two options exclude each other."""
+    answers = tmp_path / "answers.txt"
+    answers.write_text(truth.read_text())
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+
+    assert _score(answers, "--labels", truth).exit_code == 0
+    assert _score(answers, "--labels", truth, "--data", tmp_path).exit_code == 2
+
+
+def test_no_right_answer_is_counted_as_zero(truth: Path, tmp_path: Path) -> None:
+    """Not as an empty cell."""
+    answers = tmp_path / "answers.txt"
+    answers.write_text("0\n" * 50_000)
+    rows = [line.split("\t") for line in _score(answers, "--labels", truth).stdout.splitlines()]
+
+    assert [row[2] for row in rows if row[0] == "top1"] == ["0"]
+
+
+def test_a_protocol_under_which_nothing_is_evaluated_is_refused(truth: Path) -> None:
+    """Numbers of another kind would look like its results."""
+    words = ["score", str(truth), "--protocol", "torchvision-reported", "--labels", str(truth)]
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code == 2
+    assert "is of kind 'reported'" in result.stderr

@@ -88,6 +88,14 @@ def test_what_the_submissions_code_does_wrong_is_said(
         build_model(submission, cache_folder=tmp_path)
 
 
+def test_only_lines_of_the_submission_are_shown(make_submission: Make, tmp_path: Path) -> None:
+    """Frames of Python's import machinery or of bench help nobody to find a slip."""
+    submission = open_submission(str(make_submission(code="def build_model(:\n")))
+    with pytest.raises(ModelError) as raised:
+        build_model(submission, cache_folder=tmp_path)
+    assert str(raised.value).endswith("(model.py, line 1)")
+
+
 def test_what_a_factory_prints_stays_out_of_stdout(
     make_submission: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
