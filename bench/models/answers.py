@@ -13,7 +13,9 @@ Shape letters: N samples, C classes, K ranked classes.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,9 @@ from bench.errors import PredictionsError
 from bench.metrics.topk import predictions_from_ranked
 from bench.models.source import ModelSource
 from bench.records.predictions import Predictions, check_sample_ids
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 __all__ = ["SOURCE", "read_answers", "sample_ids_in"]
 
@@ -152,12 +157,12 @@ def _whole_number(word: str) -> int | None:
 def _csv_rows(path: Path, text: str, classes: ClassTable, sample_ids: tuple[str, ...]) -> dict[str, list[int]]:
     """Class indices by sample id, from a CSV in Kaggle's format."""
     reader = csv.reader(text.splitlines())
-    header = [cell.strip() for cell in next(reader, [])]
+    header = [cell.strip() for cell in next(_csv_lines(reader, path), [])]
     if header != ["ImageId", "PredictionString"]:
         raise PredictionsError(f"starts with {','.join(header)!r}, expected 'ImageId,PredictionString'", path=path)
     names: list[str] = []
     answers: list[list[str]] = []
-    for cells in reader:
+    for cells in _csv_lines(reader, path):
         if len(cells) != 2:
             raise PredictionsError(f"line {reader.line_num} has {len(cells)} columns, expected 2", path=path)
         names.append(_sample_id(cells[0]))
@@ -173,6 +178,15 @@ def _csv_rows(path: Path, text: str, classes: ClassTable, sample_ids: tuple[str,
             )
         rows[name] = [_of_label(label, classes, path, name) for label in labels]
     return rows
+
+
+def _csv_lines(reader: Reader, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:  # an open quote swallows the rest of the file
+        raise PredictionsError(
+            f"line {reader.line_num} is no CSV ({error}); is a quote left open?", path=path
+        ) from error
 
 
 def _have_boxes(answers: list[list[str]]) -> bool:

@@ -42,6 +42,11 @@ def read_table(path: Path) -> Any:
             f"has the columns {', '.join(sorted(columns))}; expected sample_id and logits, or sample_id and classes",
             path=path,
         )
+    ids = table["sample_id"]
+    if ids.null_count or not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
+        raise PredictionsError(
+            f"column 'sample_id' has type {ids.type} and {ids.null_count} nulls, expected text in each row", path=path
+        )
     return table
 
 

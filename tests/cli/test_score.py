@@ -131,3 +131,23 @@ def test_a_protocol_under_which_nothing_is_evaluated_is_refused(truth: Path) -> 
 
     assert result.exit_code == 2
     assert "is of kind 'reported'" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["null", "number", "quote"])
+def test_files_that_are_no_answers_are_one_sentence(kind: str, truth: Path, tmp_path: Path) -> None:
+    """Sample ids that are no text, and a quote that swallows the file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    answers = tmp_path / ("answers.csv" if kind == "quote" else "answers.parquet")
+    if kind == "quote":
+        answers.write_text('ImageId,PredictionString\n"a' + "x" * 200_000 + "\n")
+    else:
+        pq.write_table(
+            pa.table({"sample_id": [None, "a"] if kind == "null" else [1, 2], "classes": [[0], [1]]}), answers
+        )
+    result = _score(answers, "--labels", truth)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {answers}: ")
+    assert ("quote left open" if kind == "quote" else "'sample_id' has type") in result.stderr
