@@ -40,7 +40,7 @@ from bench.backends.local import LocalBackend
 from bench.data.cache import open_crops
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset, open_dataset
-from bench.data.loader import iter_batches
+from bench.data.loader import batches_a_turn, iter_batches
 from bench.data.transforms import geometry_of
 from bench.models.source import open_submission
 from bench.protocols import load_protocol
@@ -66,8 +66,9 @@ def _pass(dataset: Dataset, folder: Path, cache_folder: Path) -> float:
         assert cache is not None
         stack.enter_context(cache)
         with Clock() as clock:
-            batches = iter_batches(dataset, GEOMETRY, batch_size=BATCH, num_threads=THREADS, cache=cache)
-            (answered,) = answer([session], batches, dataset)
+            turn = batches_a_turn(GEOMETRY, "single", BATCH)
+            batches = iter_batches(dataset, GEOMETRY, batch_size=BATCH, num_threads=THREADS, cache=cache, turn=turn)
+            (answered,) = answer([session], batches, dataset, turn=turn)
     assert not isinstance(answered, Exception), answered
     return clock.seconds
 
@@ -277,7 +278,6 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "bench-photos")
     options = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     data = write_photos(options.data / str(options.photos), options.photos)
     sizes = [path.stat().st_size for path in data.rglob("*.JPEG")]
     print(f"{len(sizes):,} photos of {np.mean(sizes) / 1000:.0f} kB in the mean, {THREADS} threads", flush=True)

@@ -29,19 +29,18 @@ def arithmetic(precision: Precision) -> Iterator[None]:
     )
     before = [place.fp32_precision for place in places]
     cudnn = (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
-    strict, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    debug_mode = torch.get_deterministic_debug_mode()
     try:
         for place in places:
             place.fp32_precision = "tf32" if precision == "tf32" else "ieee"
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-        # A model may use an operation without a deterministic form; that is a warning, not the end of its run.
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # A model may use an operation without a deterministic form; that is a warning, not the end of its run. The
+        # debug mode sets the very flags of `use_deterministic_algorithms(True, warn_only=True)`, without importing
+        # the compiler for seconds as that does.
+        torch.set_deterministic_debug_mode("warn")
         yield
     finally:
         for place, value in zip(places, before, strict=True):
             place.fp32_precision = value
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(debug_mode)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,8 @@ def answer(
     batches: Iterable[Batch],
     dataset: Dataset,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    turn: int = 1,
 ) -> list[Answered | BenchError]:
     """Shows every batch to every model, once and in order.
 
@@ -51,6 +54,7 @@ def answer(
         batches: The dataset's pixels, from `iter_batches`.
         dataset: The images that the batches are about.
         on_progress: Called with the index of a model and how many more images it has answered.
+        turn: How many batches a model gets before the next model's turn, so that its weights stay in the caches.
 
     Returns:
         For each model its answers, or the error that ended its part; the others go on.
@@ -59,8 +63,9 @@ def answer(
         DataError: An image cannot be decoded.
     """
     tracks = [_Track(session, dataset) for session in sessions]
-    for batch in batches:
-        for index, track in enumerate(tracks):
+    stream = iter(batches)
+    while group := list(islice(stream, turn)):
+        for (index, track), batch in product(enumerate(tracks), group):
             num_answered = track.give(batch)
             if on_progress is not None and num_answered:
                 on_progress(index, num_answered)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from bench.backends.inference import Answered, answer
 from bench.backends.wave import StartedModel, Wave
 from bench.data.cache import CropCache
 from bench.data.dataset import Dataset
-from bench.data.loader import iter_batches
+from bench.data.loader import batches_a_turn, iter_batches
 from bench.data.transforms import geometry_of
 from bench.errors import BenchError, DataError, DeviceError
 from bench.models.answers import read_answers
@@ -158,6 +158,10 @@ def _run_wave(
             if on_progress is not None:
                 on_progress(indices[at], count)
 
+        # On a CPU the models and the decoding threads want the same cores: they take turns, or both lose time.
+        on_cpu = device_type(wave.spec.device) == "cpu"
+        turn = batches_a_turn(geometry, views.kind, batch_size) if on_cpu else None
+        sessions = [model.session for model in models]
         started = time.perf_counter()
         try:
             with open_cache(geometry, views) or nullcontext() as cache:
@@ -168,8 +172,10 @@ def _run_wave(
                     batch_size=batch_size,
                     num_threads=options.num_threads,
                     cache=cache,
+                    turn=turn,
                 )
-                outcomes = answer([model.session for model in models], batches, dataset, advance)
+                with closing(batches):
+                    outcomes = answer(sessions, batches, dataset, advance, turn=turn or 1)
         except DataError as error:
             outcomes = [error for _ in models]
         pass_s = time.perf_counter() - started

@@ -149,7 +149,9 @@ def print_table(
         return
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for index, header in enumerate(headers):
-        table.add_column(header, justify="right" if index in right else "left", overflow="fold")
+        # Identifiers stay on one line, so that they can be copied.
+        is_id = index == 0 or header == "run"
+        table.add_column(header, justify="right" if index in right else "left", overflow="fold", no_wrap=is_id)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

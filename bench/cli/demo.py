@@ -49,7 +49,7 @@ def demo(out: Path, workers: int) -> None:
     Example:
       bench demo --out /tmp/bench-demo
     """
-    from bench.backends.waiting import let_threads_sleep
+    from bench.training.waiting import let_threads_sleep
 
     let_threads_sleep(at_most=_MOST_THREADS)  # before anything loads torch
 

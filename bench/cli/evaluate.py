@@ -95,7 +95,6 @@ def evaluate(
     """
     from bench.backends.device import guess_device
     from bench.backends.run import RunOptions
-    from bench.backends.waiting import let_threads_sleep
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
     from bench.errors import BenchError, UsageError
@@ -104,7 +103,6 @@ def evaluate(
     from bench.protocols import load_protocol
     from bench.store import Store
 
-    let_threads_sleep()
     fixed = load_protocol(protocol)
     if split is not None and split != fixed.dataset.split:
         raise UsageError(f"the protocol {fixed.id!r} is about the split {fixed.dataset.split!r}, not {split!r}")

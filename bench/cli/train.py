@@ -48,7 +48,7 @@ def train(submission: str, protocol: str, data: Path, out: Path, device: str, wo
       bench train submissions/demo/lenet5 --protocol shapes10-train --data shapes10 --out trained
       bench evaluate trained/demo/lenet5 --protocol shapes10-val --data shapes10
     """
-    from bench.backends.waiting import let_threads_sleep
+    from bench.training.waiting import let_threads_sleep
 
     let_threads_sleep()  # before anything loads torch
 

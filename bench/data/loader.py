@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from bench.data.transforms import ViewKind, cut_views, decode, num_views, uncut_
 from bench.errors import UsageError
 from bench.records.protocol import Geometry
 
-__all__ = ["Allocate", "Batch", "iter_batches"]
+__all__ = ["Allocate", "Batch", "batches_a_turn", "iter_batches"]
 
 _MAX_AHEAD = 2
 _MAX_AHEAD_BYTES = 256 << 20
@@ -40,6 +40,9 @@ _IMAGES_A_THREAD = 2
 """How many images ahead each thread needs so that none is idle, where batches are small."""
 _MAX_READ_BYTES = 4 << 20
 """How much of a batch one thread reads at a time, so that several share a large batch."""
+
+_TURN_BYTES = 64 << 20
+"""How many bytes of batches are made in one turn, where decoding and computing take turns."""
 
 Allocate = Callable[[tuple[int, ...]], npt.NDArray[np.uint8]]
 """Gives the memory of a batch of some shape: uint8, contiguous, its content of no matter."""
@@ -66,7 +69,8 @@ def iter_batches(
     num_threads: int,
     cache: CropCache | None = None,
     allocate: Allocate | None = None,
-) -> Iterator[Batch]:
+    turn: int | None = None,
+) -> Generator[Batch]:
     """All samples of a dataset in canonical order, each once; the last batch is as short as it comes out.
 
     The pixels are the same bytes with and without a cache, for any number of threads and any batch size.
@@ -79,6 +83,9 @@ def iter_batches(
         num_threads: How many images are decoded at once.
         cache: The crop cache of this dataset, geometry and views: what it has is read, the rest is put into it.
         allocate: Where batches get their memory, such as pinned buffers; None for ordinary memory.
+        turn: Where the receiver computes on the very cores that decode: so many batches are made with all threads,
+            and then none until the receiver has taken them; see `batches_a_turn`. None decodes all the time, beside a
+            receiver whose work is elsewhere.
 
     Raises:
         DataError: The first sample in canonical order that cannot be read or decoded; nothing takes its place.
@@ -89,19 +96,29 @@ def iter_batches(
     if cache is not None:
         _check_belongs(cache, dataset, geometry, views)
     filler = _Filler(dataset, geometry, views, cache)
-    return _iterate(filler, batch_size, num_threads, allocate or _ordinary_memory)
+    return _iterate(filler, batch_size, num_threads, allocate or _ordinary_memory, turn)
 
 
-def _iterate(filler: _Filler, batch_size: int, num_threads: int, allocate: Allocate) -> Iterator[Batch]:
+def batches_a_turn(geometry: Geometry, views: ViewKind, batch_size: int) -> int:
+    """How many batches decoding makes in one turn: enough to keep all threads busy, few enough for the memory."""
+    return max(1, _TURN_BYTES // (batch_size * num_views(views) * geometry.crop**2 * 3))
+
+
+def _iterate(
+    filler: _Filler, batch_size: int, num_threads: int, allocate: Allocate, turn: int | None
+) -> Generator[Batch]:
     pool = ThreadPoolExecutor(max_workers=num_threads, thread_name_prefix="bench-decode")
     pending: deque[tuple[Batch, list[Future[None]]]] = deque()
     num_samples = len(filler.dataset)
     starts = iter(range(0, num_samples, batch_size))
-    most_ahead = _num_ahead(filler, min(batch_size, num_samples), num_threads)
+    most_ahead = turn - 1 if turn else _num_ahead(filler, min(batch_size, num_samples), num_threads)
     try:
         while True:
-            while len(pending) <= most_ahead and (start := next(starts, None)) is not None:
-                pending.append(_begin(pool, filler, start, min(start + batch_size, num_samples), allocate))
+            if not (turn and pending):
+                while len(pending) <= most_ahead and (start := next(starts, None)) is not None:
+                    pending.append(_begin(pool, filler, start, min(start + batch_size, num_samples), allocate))
+                if turn:
+                    wait(future for _, futures in pending for future in futures)
             if not pending:
                 return
             batch, futures = pending.popleft()

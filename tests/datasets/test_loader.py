@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from bench.data.dataset import Dataset, Sample, read_sample
-from bench.data.loader import iter_batches
+from bench.data.loader import batches_a_turn, iter_batches
 from bench.data.transforms import decode, view_pixels
 from bench.errors import DataError, UsageError
 from bench.records.protocol import Geometry
@@ -31,6 +31,28 @@ def dataset(eleven_images: Dataset) -> Dataset:
 
 def decode_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("bench-decode")]
+
+
+@pytest.mark.parametrize(("batch_size", "turn"), [(1, 1), (2, 3), (4, 2), (11, 5), (100, 1)])
+def test_decoding_takes_turns_with_its_receiver(batch_size: int, turn: int, dataset: Dataset) -> None:
+    """The batches are the same, and while the receiver has those of a turn no image is being decoded."""
+    beside = list(iter_batches(dataset, GEOMETRY, batch_size=batch_size, num_threads=2))
+    batches = []
+    for batch in iter_batches(dataset, GEOMETRY, batch_size=batch_size, num_threads=2, turn=turn):
+        before = batch.images_NHWC.copy()
+        time.sleep(0.01)
+        batches.append(batch)
+
+        assert np.array_equal(batch.images_NHWC, before)
+    assert [batch.start for batch in batches] == [batch.start for batch in beside]
+    for one, other in zip(batches, beside, strict=True):
+        assert np.array_equal(one.images_NHWC, other.images_NHWC)
+
+
+def test_a_turn_is_bounded_in_memory() -> None:
+    """At 224 pixels and batch 32, a turn has as many batches as fit into 64 MiB, and never none."""
+    assert batches_a_turn(Geometry(resize=256, crop=224), "single", 32) == (64 << 20) // (32 * 224 * 224 * 3)
+    assert batches_a_turn(Geometry(resize=256, crop=224), "ten-crop", 256) == 1
 
 
 @pytest.mark.parametrize("views", ["single", "ten-crop"])
