@@ -204,7 +204,7 @@ def _check_classes(samples: Iterable[Sample], listing: Listing, classes: ClassTa
         first = ", ".join(f"{classes.wnids[index]} ({classes.names[index]})" for index in missing[:3])
         raise DataError(
             f"misses {len(missing):,} of the {classes.num_classes:,} classes of {classes.name}, first {first}; "
-            "complete it, or pass --allow-partial for a run that is never ranked",
+            "complete it, or evaluate what is there with bench evaluate --allow-partial, never ranked",
             path=listing.place.path,
         )
 
@@ -213,6 +213,6 @@ def _check_count(samples: tuple[Sample, ...], listing: Listing, spec: DatasetSpe
     if len(samples) != spec.num_samples:
         raise DataError(
             f"holds {len(samples):,} {spec.split} images, the protocol needs {spec.num_samples:,}; "
-            "complete it, or pass --allow-partial for a run that is never ranked",
+            "complete it, or evaluate what is there with bench evaluate --allow-partial, never ranked",
             path=listing.place.path,
         )
