@@ -18,6 +18,7 @@ import torch
 from bench.backends.arithmetic import AUTOCAST, arithmetic
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.device import device_type
+from bench.backends.memory import keep_freed_memory
 from bench.backends.staging import Stager, pixels_on
 from bench.errors import DeviceError, ModelError, OutputError
 from bench.measure.environment import environment
@@ -39,6 +40,7 @@ class LocalBackend(Backend):
     @contextmanager
     def start(self, submission: LoadedSubmission, spec: RunSpec) -> Iterator[ModelSession]:
         """Builds the model, moves it to the device, and fixes the arithmetic for as long as the context lasts."""
+        keep_freed_memory()
         built = build_model(submission, cache_folder=spec.cache_folder)
         with arithmetic(spec.precision), torch.inference_mode():
             yield _LocalSession(built, spec, self._stager(spec), background=submission.manifest.outputs.background)
