@@ -382,6 +382,32 @@ def test_models_that_do_not_fit_together_run_alone(
     assert sorted(result.environment["num_models"] for result in store.load()) == [1, 2]
 
 
+def test_a_model_that_does_not_start_beside_another_starts_alone(
+    make_submission: MakeSubmission,
+    protocol: Protocol,
+    dataset: Dataset,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Memory that another model holds is no fault of the submission."""
+    from bench.backends import local
+
+    build, started = local.build_model, []
+
+    def crowded(*words: object, **options: object) -> object:
+        started.append(words)
+        if len(started) == 2:
+            raise DeviceError("out of memory")
+        return build(*words, **options)
+
+    monkeypatch.setattr(local, "build_model", crowded)
+    entries = [open_submission(str(make_submission(name=name))) for name in ("a", "b")]
+    outcomes = evaluate_all(entries, protocol, dataset, store, OPTIONS)
+
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+    assert len(started) == 3
+
+
 def test_the_same_submission_named_twice_is_one_run(
     make_submission: MakeSubmission, protocol: Protocol, dataset: Dataset, store: Store
 ) -> None:

@@ -18,7 +18,7 @@ import torch
 from bench.backends.arithmetic import AUTOCAST, arithmetic
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.device import device_type
-from bench.backends.memory import keep_freed_memory
+from bench.backends.memory import is_out_of_memory, keep_freed_memory
 from bench.backends.staging import Stager, pixels_on
 from bench.errors import DeviceError, ModelError, OutputError
 from bench.measure.environment import environment
@@ -157,8 +157,7 @@ class _LocalSession(ModelSession):
 
 def _readable(error: BaseException, what: str, *, batch_size: int | None) -> DeviceError | ModelError:
     """What a user reads when the submission's code raised: memory apart from everything else."""
-    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-    if out_of_memory:
+    if is_out_of_memory(error):
         smaller = f"try --batch-size {batch_size // 2}" if batch_size and batch_size > 1 else None
         images = f" at batch size {batch_size}" if batch_size else ""
         return DeviceError(f"out of memory{images} in {what}; {smaller or 'use a device with more memory'}")

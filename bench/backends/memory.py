@@ -1,11 +1,11 @@
-"""How the C library keeps freed memory: a setting of the process, made once before a model runs on the CPU."""
+"""Memory of a run: how the C library keeps what is freed, and what an error says when there is not enough."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["is_out_of_memory", "keep_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _LARGEST_TRIM, _LARGEST_MMAP = (1 << 31) - 1, 32 << 20  # what mallopt takes on 64-bit systems
@@ -24,3 +24,10 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_TRIM_THRESHOLD, _LARGEST_TRIM)) and bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or Python says that a device or the machine has too little memory."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -118,7 +118,11 @@ def run_all(
                         else:
                             wave.add(index, submissions[index], stack, alone=index in alone)
                     except BenchError as error:
-                        yield index, error
+                        if isinstance(error, DeviceError) and wave.models:
+                            alone.add(index)
+                            waiting.append(index)
+                        else:
+                            yield index, error
                 for index, outcome in _run_wave(wave, protocol, dataset, options, open_cache, on_progress):
                     if isinstance(outcome, DeviceError) and len(wave.models) > 1:
                         alone.add(index)

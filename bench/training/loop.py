@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.backends.memory import is_out_of_memory
 from bench.errors import DeviceError, ModelError, NonFiniteError, OutputError
 from bench.records.protocol import Recipe
 from bench.records.submission import InputSpec
@@ -112,14 +113,12 @@ def _normalised(images_NHWC: npt.NDArray[np.uint8], mean: torch.Tensor, std: tor
 @contextmanager
 def _submission_code(batch_size: int) -> Iterator[None]:
     """Turns what a network raises into a sentence."""
-    import torch
-
     try:
         yield
     except OutputError:
         raise
     except Exception as error:  # the border to the submission's own code, which may raise anything
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise DeviceError(
                 f"out of memory at batch size {batch_size}, which the recipe fixes; use a device with more memory"
             ) from error
