@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.leaderboard.board import Standing
 from bench.leaderboard.columns import column_of
 from bench.leaderboard.exports import json_text
 from bench.leaderboard.facts import protocol_facts
 from bench.leaderboard.index import last_change
+from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
 from bench.leaderboard.slugs import slug
+from bench.leaderboard.standing import Standing
 from bench.leaderboard.table import board_csv, board_records, chunks, script_data, table_rows
 
 __all__ = ["board_pages"]
 
 
-def board_pages(place: Standing, common: Mapping[str, Any]) -> Iterator[Page]:
-    """The files of one board.
+def board_pages(material: Material) -> Iterator[Page]:
+    """The files of all boards."""
+    for place in material.standings:
+        yield from _pages_of_board(place, {"root": "../", **material.common})
 
-    Args:
-        place: The board and its rows.
-        common: What every template needs.
-    """
+
+def _pages_of_board(place: Standing, common: Mapping[str, Any]) -> Iterator[Page]:
     loaded = place.loaded
     records = board_records(place)
     rows = table_rows(place)
@@ -41,22 +42,22 @@ def board_pages(place: Standing, common: Mapping[str, Any]) -> Iterator[Page]:
         "unranked": _unranked(place),
     }
     board = loaded.board.id
-    yield Page(f"boards/{board}.html", render("board.html", context))
-    yield Page(f"boards/{board}.csv", board_csv(place, records).encode())
+    yield Page.of(f"boards/{board}.html", render("board.html", context))
+    yield Page.of(f"boards/{board}.csv", board_csv(place, records))
     whole = {
         "board": loaded.board.as_json(),
         "protocol": loaded.protocol.as_json(),
         "protocol_digest": loaded.protocol_digest,
         "rows": records,
     }
-    yield Page(f"boards/{board}.json", json_text(whole).encode())
+    yield Page.of(f"boards/{board}.json", json_text(whole))
 
 
 def _headline(place: Standing) -> list[tuple[str, str, str]]:
     """The facts at the top of a board: label, value, and what stands small behind it."""
     column = column_of(place.loaded.rank_by)
-    facts = [("Ranked", f"{len(place.ranked):,}", "")]
-    if len(place.ranked):
+    facts = [("Ranked", f"{place.num_ranked:,}", "")]
+    if place.num_ranked:
         best = place.ranked.iloc[0].to_dict()
         stem = f"metrics.{place.loaded.rank_by}"
         interval = column.interval(best.get(f"{stem}.ci_low"), best.get(f"{stem}.ci_high"))

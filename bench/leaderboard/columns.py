@@ -5,15 +5,18 @@ Records hold fractions; percent exists only in this module. To add a column: a `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.errors import RecordError, nearest
 from bench.metrics import METRICS
+from bench.records.board import Join
 
-__all__ = ["COLUMNS", "DASH", "EN_DASH", "Column", "column_of", "columns_of", "is_missing"]
+__all__ = ["COLUMNS", "DASH", "EN_DASH", "Column", "Group", "column_of", "columns_of", "is_missing"]
 
+Group = Literal["result", "accuracy", "calibration", "shifted", "throughput", "cost", "run", "entry"]
+"""What a column belongs to; a board shows and hides its columns by group."""
 Kind = Literal["rank", "model", "percent", "interval", "number", "text", "date"]
 EN_DASH = "\N{EN DASH}"
 DASH = EN_DASH
@@ -37,7 +40,7 @@ class Column:
     """Its header."""
     help: str
     """A sentence: what it shows."""
-    group: Literal["result", "accuracy", "calibration", "cost", "run", "entry"]
+    group: Group
     """What it belongs to."""
     kind: Kind
     """How its cells look."""
@@ -53,11 +56,18 @@ class Column:
     """Which end is the better one; None where there is none."""
     width: int = 96
     """Width in CSS pixels."""
+    is_facet: bool = False
+    """Its few values are boxes to filter by."""
 
     @property
     def numeric(self) -> bool:
         """Whether it is a number, aligned to the right."""
         return self.kind in ("rank", "percent", "number")
+
+    @property
+    def is_axis(self) -> bool:
+        """Whether the plot can lay it along an axis."""
+        return self.kind in ("percent", "number") and self.higher_is_better is not None
 
     @property
     def descending_first(self) -> bool:
@@ -129,8 +139,24 @@ def _interval(name: str, title: str) -> Column:
     )
 
 
-def _text(name: str, title: str, help_: str, source: str, *, width: int, group: Literal["run", "entry"]) -> Column:
-    return Column(name=name, title=title, help=help_, group=group, kind="text", source=source, width=width)
+def _facet(name: str, title: str, help_: str, source: str, *, width: int, group: Group) -> Column:
+    return Column(
+        name=name, title=title, help=help_, group=group, kind="text", source=source, width=width, is_facet=True
+    )
+
+
+def _throughput(name: str, title: str, what: str) -> Column:
+    return Column(
+        name=name,
+        title=title,
+        help=f"{what}, images a second; compare only numbers of one machine and batch size.",
+        group="throughput",
+        kind="number",
+        source=f"costs.{name}.value",
+        unit="img/s",
+        higher_is_better=True,
+        width=116,
+    )
 
 
 _ALL = (
@@ -201,6 +227,20 @@ _ALL = (
         width=104,
     ),
     Column(
+        name="macts",
+        title="Activations",
+        help="Outputs of all convolutions and matrix products for one image, in millions.",
+        group="cost",
+        kind="number",
+        source="costs.macts.value",
+        digits=2,
+        unit="M",
+        higher_is_better=False,
+        width=128,
+    ),
+    _throughput("throughput_img_s", "Throughput", "Inference"),
+    _throughput("train_throughput_img_s", "Training", "Training steps"),
+    Column(
         name="input_size",
         title="Input",
         help="Side of the square input, in pixels.",
@@ -211,9 +251,9 @@ _ALL = (
         higher_is_better=False,
         width=92,
     ),
-    _text("precision", "Arithmetic", "The arithmetic that the model ran in.", "precision", width=112, group="run"),
-    _text("device", "Device", "The kind of device that it ran on.", "device_type", width=88, group="run"),
-    _text(
+    _facet("precision", "Arithmetic", "The arithmetic that the model ran in.", "precision", width=112, group="run"),
+    _facet("device", "Device", "The kind of device that it ran on.", "device_type", width=88, group="run"),
+    _facet(
         "isolation",
         "Isolation",
         "How far the submission's code was kept from labels and results: none, process or sandbox.",
@@ -221,7 +261,7 @@ _ALL = (
         width=104,
         group="run",
     ),
-    _text(
+    _facet(
         "status",
         "Status",
         "Who stands for the numbers: verified, self-reported or imported.",
@@ -229,7 +269,7 @@ _ALL = (
         width=120,
         group="run",
     ),
-    _text(
+    _facet(
         "extra_training_data",
         "Extra data",
         "Training data beyond ILSVRC-2012, as the submission states it.",
@@ -237,8 +277,8 @@ _ALL = (
         width=150,
         group="entry",
     ),
-    _text("license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"),
-    _text("source", "Source", "Where the model comes from.", "submission.source", width=112, group="entry"),
+    _facet("license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"),
+    _facet("source", "Source", "Where the model comes from.", "submission.source", width=112, group="entry"),
     Column(
         name="date",
         title="Date",
@@ -254,20 +294,37 @@ COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
 """Every column by name."""
 
 
-def columns_of(names: Iterable[str], *, path: Any = None) -> list[Column]:
-    """The columns with these names, in this order.
+def columns_of(names: Iterable[str], joins: Sequence[Join] = (), *, path: Any = None) -> list[Column]:
+    """The columns with these names, in this order; `<join>.<column>` is a column of a board's join.
 
     Raises:
         RecordError: A name is unknown (the nearest ones are offered) or stands there twice.
     """
+    by_name = {join.name: join for join in joins}
     found: list[Column] = []
     for name in names:
-        if name not in COLUMNS:
-            raise RecordError(f"there is no column {name!r}: {nearest(name, COLUMNS)}", path=path, key="columns")
-        if COLUMNS[name] in found:
+        prefix, _, rest = name.partition(".")
+        join, own = (by_name.get(prefix), rest) if rest else (None, name)
+        if own not in COLUMNS or (rest and join is None):
+            known = [*COLUMNS, *(f"{prefix}.{column}" for prefix in by_name for column in COLUMNS)]
+            raise RecordError(f"there is no column {name!r}: {nearest(name, known)}", path=path, key="columns")
+        column = COLUMNS[own] if join is None else _joined(COLUMNS[own], join)
+        if column in found:
             raise RecordError(f"the column {name!r} is there twice; remove one", path=path, key="columns")
-        found.append(COLUMNS[name])
+        found.append(column)
     return found
+
+
+def _joined(column: Column, join: Join) -> Column:
+    """A column of another protocol's results, under the title of the join."""
+    return replace(
+        column,
+        name=f"{join.name}.{column.name}",
+        title=join.title if column.name in ("top1", "throughput_img_s") else f"{join.title} {column.title.lower()}",
+        help=f"{join.title}: {column.help}",
+        group="shifted" if column.group in ("accuracy", "calibration") else column.group,
+        source=f"{join.name}.{column.source}",
+    )
 
 
 def column_of(metric: str) -> Column:

@@ -39,6 +39,7 @@ BASE_COLUMNS = (
     "submission.team_title",
     "submission.digest",
     "submission.source",
+    "submission.architecture",
     "submission.license",
     "submission.extra_training_data",
     "submission.paper",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bench.leaderboard.board import LoadedBoard, Standing
+from bench.leaderboard.board import LoadedBoard
 from bench.leaderboard.columns import COLUMNS, DASH, Column, column_of, is_missing
-from bench.leaderboard.exports import json_text, plain
+from bench.leaderboard.exports import csv_of_rows, json_text, plain
 from bench.leaderboard.facts import status_words, team_of
+from bench.leaderboard.frame import BASE_COLUMNS
+from bench.leaderboard.material import Material
+from bench.leaderboard.output import Page
+from bench.leaderboard.pages import render
 from bench.leaderboard.slugs import slug
+from bench.leaderboard.standing import Standing
 from bench.store import Stored
 
-__all__ = ["Glyph", "index_json", "index_page"]
+__all__ = ["Glyph", "index_pages"]
 
 NUM_RECENT = 10
 NUM_PROBLEMS = 12
@@ -37,7 +42,17 @@ class _Leader(NamedTuple):
     glyph: Glyph | None
 
 
-def index_page(standings: Sequence[Standing], stored: Sequence[Stored], reasons: Mapping[str, str]) -> dict[str, Any]:
+def index_pages(material: Material) -> Iterator[Page]:
+    """The index page, the boards as JSON, and every run as CSV."""
+    content = _index_page(material.standings, material.stored, material.reasons)
+    context = {"root": "", **material.common, "page": content}
+    yield Page.of("index.html", render("index.html", context))
+    yield Page.of("index.json", _index_json(material.standings, len(material.stored)))
+    rows = list(material.rows.values())
+    yield Page.lazy("results.csv", list(material.rows), lambda: csv_of_rows(rows, first=BASE_COLUMNS))
+
+
+def _index_page(standings: Sequence[Standing], stored: Sequence[Stored], reasons: Mapping[str, str]) -> dict[str, Any]:
     """What the template of the index page shows.
 
     Args:
@@ -54,6 +69,7 @@ def index_page(standings: Sequence[Standing], stored: Sequence[Stored], reasons:
         "problems": [_recent(item, reasons) for item in problems[:NUM_PROBLEMS]],
         "num_problems": len(problems),
         "num_more_problems": max(0, len(problems) - NUM_PROBLEMS),
+        "num_results": f"{len(stored):,}",
     }
 
 
@@ -72,7 +88,7 @@ def _card(standing: Standing) -> dict[str, Any]:
         "description": loaded.board.description,
         "protocol": loaded.protocol.id,
         "metric": column.label,
-        "num_ranked": len(standing.ranked),
+        "num_ranked": standing.num_ranked,
         "num_unranked": len(standing.unranked),
         "leaders": _leaders(loaded, standing, column),
         "last_change": last_change(standing),
@@ -80,7 +96,7 @@ def _card(standing: Standing) -> dict[str, Any]:
 
 
 def _leaders(loaded: LoadedBoard, standing: Standing, column: Column) -> list[_Leader]:
-    top = standing.ranked.head(3).to_dict("records")
+    top = standing.ranked.head(min(3, standing.num_ranked)).to_dict("records")
     stem = f"metrics.{loaded.rank_by}"
     intervals = [_interval(run, stem) for run in top]
     known = [interval for interval in intervals if interval is not None]
@@ -128,18 +144,18 @@ def _recent(item: Stored, reasons: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def index_json(standings: Sequence[Standing], num_results: int) -> str:
+def _index_json(standings: Sequence[Standing], num_results: int) -> str:
     """The boards and their leaders as JSON."""
     boards = []
     for standing in standings:
         stem = f"metrics.{standing.loaded.rank_by}"
         keys = ("rank", "rank_low", "rank_high", "entry", "run", f"{stem}.value", f"{stem}.ci_low", f"{stem}.ci_high")
-        top = standing.ranked.head(3).to_dict("records")
+        top = standing.ranked.head(min(3, standing.num_ranked)).to_dict("records")
         boards.append(
             {
                 "board": standing.loaded.board.as_json(),
                 "protocol_digest": standing.loaded.protocol_digest,
-                "num_ranked": len(standing.ranked),
+                "num_ranked": standing.num_ranked,
                 "num_unranked": len(standing.unranked),
                 "last_change": last_change(standing),
                 "leaders": [{key: plain(run.get(key)) for key in keys} for run in top],

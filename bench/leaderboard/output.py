@@ -9,10 +9,12 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import xxhash
 
 from bench.errors import StoreError, UsageError
 
@@ -25,11 +27,36 @@ _OWN = frozenset({MARKER, "index.html", "index.json", "results.csv", "assets", "
 
 
 class Page(NamedTuple):
-    """One file of a site."""
+    """One file of a site, made when it is needed."""
 
     path: str
     """Where it lies, relative to the site, with slashes."""
-    content: bytes
+    inputs: str
+    """A digest of everything that its content is made from, beside bench's own code and templates."""
+    make: Callable[[], bytes]
+    """Makes the content; called at most once."""
+
+    @classmethod
+    def of(cls, path: str, content: bytes | str) -> Page:
+        """A file whose content is at hand."""
+        held = content.encode() if isinstance(content, str) else content
+        return cls(path, xxhash.xxh3_128_hexdigest(held), lambda: held)
+
+    @classmethod
+    def lazy(cls, path: str, inputs: object, make: Callable[[], bytes | str]) -> Page:
+        """A file whose content is made only where its inputs changed.
+
+        Args:
+            path: Where it lies.
+            inputs: What the content is made from; equal inputs have equal `repr` in every process.
+            make: Makes the content.
+        """
+
+        def encoded() -> bytes:
+            content = make()
+            return content.encode() if isinstance(content, str) else content
+
+        return cls(path, xxhash.xxh3_128_hexdigest(repr(inputs).encode()), encoded)
 
 
 def write_site(pages: Iterable[Page], out: Path) -> int:
@@ -75,7 +102,7 @@ def _write_pages(pages: Iterable[Page], folder: Path) -> int:
         if parent not in made:
             (folder / parent).mkdir(parents=True, exist_ok=True)
             made.add(parent)
-        _write_new(f"{folder}/{page.path}", page.content)
+        _write_new(f"{folder}/{page.path}", page.make())
         num_files += 1
     return num_files
 
@@ -134,7 +161,7 @@ def compare_site(pages: Iterable[Page], folder: Path) -> list[str]:
         path = folder / page.path
         if not path.is_file():
             differing.append(f"{page.path} (missing)")
-        elif path.read_bytes() != page.content:
+        elif path.read_bytes() != page.make():
             differing.append(f"{page.path} (differs)")
     differing += [f"{name} (not part of the site)" for name in _own_files(folder) if name not in wanted]
     return sorted(differing)

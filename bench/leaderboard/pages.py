@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
+from bench.leaderboard.table import tracks_css
 from bench.resources import resource_folder
 
 __all__ = ["asset_pages", "render"]
-
-_ASSETS = ("icon.svg", "site.css", "site.js", "theme.js")
 
 
 @lru_cache(maxsize=1)
@@ -33,8 +33,9 @@ def render(template: str, context: Mapping[str, Any]) -> bytes:
     return _environment().get_template(template).render(context).encode()
 
 
-def asset_pages(tables_css: str) -> list[Page]:
-    """Style sheets, scripts and the icon."""
-    folder = resource_folder("templates")
-    files = [Page(f"assets/{name}", (folder / name).read_bytes()) for name in _ASSETS]
-    return [*files, Page("assets/tables.css", tables_css.encode())]
+def asset_pages(material: Material) -> Iterator[Page]:
+    """Style sheets, scripts and the icon: every file of the templates that is no page, and the widths of columns."""
+    for path in sorted(resource_folder("templates").iterdir()):
+        if path.suffix != ".html":
+            yield Page.of(f"assets/{path.name}", path.read_bytes())
+    yield Page.of("assets/tables.css", tracks_css(material.boards))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
-from bench.leaderboard.classes import Classes, ClassNames, classes_of
+from bench.leaderboard.classes import Classes, ClassNames, classes_csv, classes_of
 from bench.leaderboard.columns import COLUMNS, DASH, EN_DASH, column_of
-from bench.leaderboard.entry import Entry, Place
+from bench.leaderboard.entry import Entry, Place, entry_csv, entry_json
 from bench.leaderboard.facts import Fact, link_or_none, provenance, status_words, team_of
+from bench.leaderboard.material import Material
+from bench.leaderboard.output import Page
+from bench.leaderboard.pages import render
 from bench.metrics import METRICS
 from bench.records.result import Failure, Result, Retraction
 from bench.store import Stored
 
-__all__ = ["SubmissionPage", "submission_page"]
+__all__ = ["SubmissionPage", "submission_page", "submission_pages"]
 
 
 class _Place(NamedTuple):
@@ -104,6 +108,32 @@ class SubmissionPage:
     history: list[_Run]
     failures: list[_Failed]
     """Failed runs that no section shows."""
+
+
+def submission_pages(material: Material) -> Iterator[Page]:
+    """The files of all submissions; a page is made only where its runs or places changed."""
+    for entry in material.entries:
+        base = f"submissions/{entry.slug}"
+        inputs = _inputs(entry)
+        yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, material))
+        yield Page.lazy(f"{base}.csv", inputs, partial(entry_csv, entry))
+        yield Page.lazy(f"{base}.json", inputs, partial(entry_json, entry))
+        for item in entry.shown_runs():
+            if (breakdown := entry.breakdowns.get(item.run)) is not None:
+                names = material.class_names[breakdown.classes]
+                path = f"{base}.{item.result.protocol.id}.classes.csv"
+                yield Page.lazy(path, inputs, partial(classes_csv, breakdown, names))
+
+
+def _inputs(entry: Entry) -> object:
+    """What the pages of a submission are made from; a result is immutable, so its run id stands for its content."""
+    said = [(item.run, item.retraction, entry.reasons.get(item.run)) for item in entry.runs]
+    return (entry.key, said, entry.places, sorted(entry.breakdowns.items()))
+
+
+def _html(entry: Entry, material: Material) -> bytes:
+    content = submission_page(entry, material.class_names, material.protocol_titles)
+    return render("submission.html", {"root": "../", **material.common, "page": content})
 
 
 def submission_page(

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.leaderboard.board import LoadedBoard, Standing
+from bench.leaderboard.board import LoadedBoard
 from bench.leaderboard.columns import DASH, EN_DASH, Column, is_missing
 from bench.leaderboard.exports import csv_text, plain
 from bench.leaderboard.slugs import slug
+from bench.leaderboard.standing import Standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def _values(frame: pd.DataFrame, name: str) -> list[Any]:
 
 
 def _span(low: Any, high: Any) -> str:
-    return f"{low}{EN_DASH}{high}"
+    return "" if is_missing(low) else f"{low}{EN_DASH}{high}"
 
 
 def _teams(frame: pd.DataFrame) -> list[str]:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bench.records.base import FileRecord
+from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText
+from bench.records.result import Scalar
 
-__all__ = ["Board"]
+__all__ = ["Board", "Join"]
+
+
+class Join(Record):
+    """Numbers of another protocol, shown beside the ranked ones; they never decide a rank."""
+
+    name: Identifier
+    """What its columns begin with: `real.top1` is the column `top1` of the join `real`."""
+    title: FreeText
+    """What stands above its columns."""
+    protocol: Identifier
+    """The protocol whose results are joined."""
+    on: Literal["entry", "architecture"] = "entry"
+    """What must be equal: the entry; or architecture and input size, many entries to one result (measured speed)."""
+    environment: dict[str, Scalar] = {}
+    """What the environment of a joined result must say, such as the GPU."""
+    unmatched: Literal["hidden", "listed"] = "hidden"
+    """`listed` gives a joined result that fits no ranked entry a row of its own, without a rank."""
 
 
 class Board(FileRecord):
@@ -29,8 +47,21 @@ class Board(FileRecord):
         "verified",
         "self-reported",
     )
-    """The results that are ranked."""
+    """The results that are ranked, each status on its own; imported ones on boards of their own."""
     extra_training_data: Literal["any", "none"] = "any"
     """`none` ranks only entries trained on nothing but ILSVRC-2012."""
     columns: Annotated[tuple[Identifier, ...], Field(min_length=1)]
-    """The columns of the table, by their names in `leaderboard/columns.py`, in order."""
+    """The columns of the table, by their names in `leaderboard/columns.py`, in order; joined ones after their join."""
+    joins: tuple[Join, ...] = ()
+    """Numbers of other protocols beside the ranked ones."""
+    plot_against: Identifier | None = None
+    """The column that the plot opens with as its horizontal axis; the first cost when it is not given."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if "imported" in self.statuses and len(self.statuses) > 1:
+            raise ValueError("imported results are never ranked beside others; give them a board of their own")
+        names = [join.name for join in self.joins]
+        if len(set(names)) < len(names):
+            raise ValueError("two joins have the same name")
+        return self

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from bench.files import canonical_json
 from bench.records.base import FileRecord, Record
 
-__all__ = ["Breakdown", "Confusion"]
+__all__ = ["Breakdown", "Confusion", "ReliabilityBin"]
 
 
 class Confusion(Record):
@@ -21,6 +21,17 @@ class Confusion(Record):
     """Class index of the first answer; never the label."""
     count: int
     """How many images."""
+
+
+class ReliabilityBin(Record):
+    """The images whose confidence, the probability of the first answer, lies in one of 15 bins of equal width."""
+
+    num_samples: int
+    """How many images."""
+    num_top1: int
+    """How many of them are right."""
+    confidence: float
+    """The mean confidence, 0 to 1; 0 where there is no image."""
 
 
 class Breakdown(FileRecord):
@@ -38,6 +49,8 @@ class Breakdown(FileRecord):
     """How often each class is the first answer."""
     confusions: tuple[Confusion, ...]
     """The largest confusions, most frequent first, at most 50."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """The bins of the calibration error in order; empty where there are no probabilities, or in older files."""
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:

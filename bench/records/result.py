@@ -58,6 +58,8 @@ class SubmissionRef(Record):
     """Link to the code."""
     description: LongText | None = None
     """What the team says about it."""
+    architecture: FreeText | None = None
+    """The network without its weights, where speed is reported by it and not by the weights."""
     claims: Claims | None = None
     """What its authors report."""
     training: TrainingOrigin | None = None

@@ -9,8 +9,9 @@ import pytest
 from leaderboard.made_results import BOARD, NUM_SAMPLES, PROTOCOL, run_of, tiny_store, write_boards
 
 from bench.errors import RecordError, UsageError
-from bench.leaderboard.board import Standing, load_board, load_boards, standing
+from bench.leaderboard.board import load_board, load_boards
 from bench.leaderboard.frame import frame_of
+from bench.leaderboard.standing import Standing, standing
 from bench.records.result import DatasetRef, Estimate, Failure, ProtocolRef, Result
 from bench.resources import resource_folder
 

@@ -11,7 +11,7 @@ import pytest
 from bench.errors import UsageError
 from bench.leaderboard.output import MARKER, Page, compare_site, write_site
 
-PAGES = [Page("index.html", b"one"), Page("boards/a.html", b"two"), Page("boards/a.csv", b"three")]
+PAGES = [Page.of("index.html", b"one"), Page.of("boards/a.html", b"two"), Page.of("boards/a.csv", b"three")]
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
@@ -21,7 +21,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 def test_a_site_is_replaced_whole(tmp_path: Path) -> None:
     """Pages that are no longer made are gone, nothing is left beside the site."""
     out = tmp_path / "site"
-    write_site([*PAGES, Page("boards/old.html", b"old")], out)
+    write_site([*PAGES, Page.of("boards/old.html", b"old")], out)
 
     num_files = write_site(PAGES, out)
 
@@ -36,7 +36,7 @@ def test_a_failure_leaves_the_old_site(tmp_path: Path) -> None:
     write_site(PAGES, out)
 
     def broken() -> Iterator[Page]:
-        yield Page("index.html", b"new")
+        yield Page.of("index.html", b"new")
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -93,7 +93,7 @@ def test_two_publications_at_once_wait_for_each_other(tmp_path: Path) -> None:
     """The site is that of one of them, whole."""
     out = tmp_path / "site"
     sites = [
-        [Page("index.html", name), *(Page(f"boards/{index}.html", name) for index in range(200))]
+        [Page.of("index.html", name), *(Page.of(f"boards/{index}.html", name) for index in range(200))]
         for name in (b"a", b"b")
     ]
 

@@ -27,7 +27,7 @@ from leaderboard.made_results import (
 
 from bench.data.classes import ClassTable
 from bench.errors import StoreError
-from bench.leaderboard import site
+from bench.leaderboard import material, site
 from bench.leaderboard.output import MARKER
 from bench.protocols import load_protocol
 from bench.resources import resource_folder
@@ -173,7 +173,7 @@ def test_hostile_names_stay_text_on_every_page(tmp_path: Path, monkeypatch: pyte
     table = ClassTable(
         name="shapes10", wnids=tuple(f"n{index:08d}" for index in range(10)), names=tuple(names[:10]), ilsvrc_ids=()
     )
-    monkeypatch.setattr(site, "class_table", lambda _: table)
+    monkeypatch.setattr(material, "class_table", lambda _: table)
     tame = site.publish(tiny_store(tmp_path / "tame"), write_boards(tmp_path / "boards"), tmp_path / "tame" / "site")
     elements = {tag for path in tame.index.parent.rglob("*.html") for tag in _Parsed(path.read_bytes()).elements}
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from leaderboard.made_results import run_of, tiny_store, write_boards
 
-from bench.leaderboard.board import Standing, load_boards, standing
+from bench.leaderboard.board import load_boards
 from bench.leaderboard.columns import DASH, EN_DASH
 from bench.leaderboard.frame import frame_of
+from bench.leaderboard.standing import Standing, standing
 from bench.leaderboard.table import CHUNK, board_csv, board_records, chunks, script_data, table_rows, tracks_css
 from bench.stats.intervals import wilson
 
@@ -38,7 +39,7 @@ def test_cells_show_percent_intervals_and_rank_intervals(tmp_path: Path) -> None
     assert _cell(place, 0, "top1_interval") == f"{100 * low:.2f}{EN_DASH}{100 * high:.2f}"
     assert _cell(place, 0, "num_params") == "1.23"
     assert _cell(place, 1, "license") == DASH
-    assert [row.cells[0].text for row in table_rows(place)] == ["1", "2", "2"]
+    assert [row.cells[0].text for row in table_rows(place)] == ["1", "1", "1"]
 
 
 def test_rows_come_in_chunks(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_records_and_csv_hold_every_row_in_fractions(tmp_path: Path) -> None:
 
     read = list(csv.DictReader(io.StringIO(board_csv(place, records), newline="")))
 
-    assert [row["rank"] for row in read] == ["1", "2", "2", "", "", ""]
+    assert [row["rank"] for row in read] == ["1", "1", "1", "", "", ""]
     assert read[0]["metrics.top1.value"] == "0.9"
     assert float(read[0]["metrics.top1.ci_low"]) == wilson(450, 500).low
     assert [row["reason"] for row in read][-3:] == [record["reason"] for record in records][-3:]
