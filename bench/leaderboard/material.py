@@ -34,15 +34,18 @@ class Material:
     Args:
         store: The results. A results folder that does not exist is an error of the store.
         boards_folder: The folder of board files.
+        url: Where the site will stand, an absolute link; None where that is not known.
 
     Raises:
         StoreError: There is no results folder.
         UsageError: There is no folder of boards.
     """
 
-    def __init__(self, store: Store, boards_folder: Path) -> None:
+    def __init__(self, store: Store, boards_folder: Path, *, url: str | None = None) -> None:
         scan = store.scan()
         self.store = store
+        self.url = None if url is None else url.rstrip("/") + "/"
+        """Where the site will stand, with a slash at its end; None where that is not known."""
         self.stored = sorted(scan.stored, key=lambda item: (item.run, item.result.entry), reverse=True)
         """Every valid result, newest first."""
         self.by_run: Mapping[str, Stored] = {item.run: item for item in self.stored}

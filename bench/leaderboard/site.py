@@ -71,20 +71,21 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def publish(store: Store, boards_folder: Path, out: Path) -> PublishReport:
+def publish(store: Store, boards_folder: Path, out: Path, *, url: str | None = None) -> PublishReport:
     """Writes the site of a store; what is broken is left out and reported.
 
     Args:
         store: The results.
         boards_folder: The folder of board files.
         out: The site's folder; the pages that are there are replaced at once, at the end.
+        url: Where the site will stand; the feed then names its pages by absolute links.
 
     Raises:
         StoreError: There is no results folder, or the site cannot be written.
         UsageError: There is no folder of boards, or `out` holds what bench did not make.
     """
     with _collector_paused():
-        material = Material(store, boards_folder)
+        material = Material(store, boards_folder, url=url)
         num_files = write_site(pages_of(material), out)
     return PublishReport(
         index=out / "index.html",
@@ -95,13 +96,14 @@ def publish(store: Store, boards_folder: Path, out: Path) -> PublishReport:
     )
 
 
-def check(store: Store, boards_folder: Path, out: Path | None = None) -> CheckReport:
+def check(store: Store, boards_folder: Path, out: Path | None = None, *, url: str | None = None) -> CheckReport:
     """Renders the site in memory and compares it with a folder.
 
     Args:
         store: The results.
         boards_folder: The folder of board files.
         out: The folder to compare with; None renders only, which finds broken results and boards.
+        url: Where the site will stand, as `publish` was told.
 
     Raises:
         StoreError: There is no results folder.
@@ -109,7 +111,7 @@ def check(store: Store, boards_folder: Path, out: Path | None = None) -> CheckRe
     """
     differing: Sequence[str] = []
     with _collector_paused():
-        material = Material(store, boards_folder)
+        material = Material(store, boards_folder, url=url)
         if out is not None:
             differing = compare_site(pages_of(material), out)
         else:
