@@ -15,7 +15,18 @@ from bench.leaderboard.standing import Standing
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CHUNK", "Cell", "Row", "board_csv", "board_records", "chunks", "script_data", "table_rows", "tracks_css"]
+__all__ = [
+    "CHUNK",
+    "Cell",
+    "Row",
+    "board_csv",
+    "board_records",
+    "chunks",
+    "exported_names",
+    "script_data",
+    "table_rows",
+    "tracks_css",
+]
 
 CHUNK = 50
 """Rows of one table body, which a browser lays out together; the same number is in site.js and site.css."""
@@ -143,7 +154,7 @@ def _track(column: Column) -> str:
 
 def board_records(standing: Standing) -> list[dict[str, Any]]:
     """All rows of a board as plain records, ranked ones first; keys are those of the data frame."""
-    names = _exported(standing.loaded)
+    names = exported_names(standing.loaded)
     records = []
     for frame in (standing.ranked, standing.unranked):
         columns = [_values(frame, name) for name in names]
@@ -155,11 +166,12 @@ def board_records(standing: Standing) -> list[dict[str, Any]]:
 
 def board_csv(standing: Standing, records: list[dict[str, Any]]) -> str:
     """The records of a board as CSV."""
-    names = _exported(standing.loaded)
+    names = exported_names(standing.loaded)
     return csv_text(names, ([record[name] for name in names] for record in records))
 
 
-def _exported(loaded: LoadedBoard) -> list[str]:
+def exported_names(loaded: LoadedBoard) -> list[str]:
+    """The columns of the data frame that a board's files hold, in order."""
     names = ["rank", "rank_low", "rank_high", "submission.team", "submission.name", "submission.title", "run"]
     for column in loaded.columns:
         if column.kind == "interval":
