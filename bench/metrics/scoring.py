@@ -9,6 +9,7 @@ import numpy as np
 from bench.errors import UsageError, nearest
 from bench.metrics import METRICS
 from bench.metrics.base import Answers, Mean, Proportion, Values
+from bench.metrics.calibration import reliability
 from bench.records.breakdown import Breakdown, Confusion
 from bench.records.result import Estimate
 from bench.stats.intervals import basic_bootstrap, percentile_bootstrap, resample_weights, wilson
@@ -78,7 +79,7 @@ def _bootstrapped(metrics: dict[str, Mean], answers: Answers) -> dict[str, Estim
 
 
 def breakdown_of(answers: Answers, classes: str) -> Breakdown:
-    """Counts by class and the largest confusions.
+    """Counts by class, the largest confusions, and how far the confidence can be believed.
 
     Args:
         answers: Predictions and labels.
@@ -103,4 +104,5 @@ def breakdown_of(answers: Answers, classes: str) -> Breakdown:
             Confusion(label=int(pairs[at]) // size, answer=int(pairs[at]) % size, count=int(how_often[at]))
             for at in largest
         ),
+        reliability=reliability(answers),
     )

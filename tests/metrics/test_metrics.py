@@ -189,3 +189,29 @@ def test_the_breakdown_adds_up_to_the_metrics() -> None:
     counts = [confusion.count for confusion in breakdown.confusions]
     assert counts == sorted(table[table > 0].tolist(), reverse=True)[:50]
     assert all(table[confusion.label, confusion.answer] == confusion.count for confusion in breakdown.confusions)
+
+
+def test_the_reliability_bins_are_those_of_the_calibration_error() -> None:
+    """Counts and mean confidence bin by bin against the probabilities; the error follows from the bins alone."""
+    answers, probs_NC = _answers(11, num_samples=1_000, strength=3.0)
+    bins = breakdown_of(answers, "shapes12").reliability
+
+    assert len(bins) == 15
+    for index, found in enumerate(bins):
+        inside = [
+            (row.max(), row.argmax() == label)
+            for row, label in zip(probs_NC, answers.labels_N, strict=True)
+            if index / 15 < row.max() <= (index + 1) / 15
+        ]
+        assert (found.num_samples, found.num_top1) == (len(inside), sum(right for _, right in inside))
+        expected = np.mean([confidence for confidence, _ in inside]) if inside else 0
+        assert found.confidence == pytest.approx(expected, abs=1e-6)
+    gaps = [abs(found.num_top1 - found.num_samples * found.confidence) for found in bins]
+    assert sum(gaps) / len(answers) == pytest.approx(estimate(["ece"], answers)["ece"].value, abs=1e-12)
+
+
+def test_ranked_classes_have_no_reliability_bins() -> None:
+    """Without probabilities there is no confidence."""
+    answers = Answers(predictions_from_ranked(("a", "b"), np.array([[1], [0]]), num_classes=3), np.array([1, 0]))
+
+    assert breakdown_of(answers, "shapes3").reliability == ()
