@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 CHUNK = 50
-"""Rows of one table body, which a browser lays out together; the same number is in site.js and site.css."""
+"""Rows of one table body, which a browser lays out together; the same number is in board.js and board.css."""
 
 
 class Cell(NamedTuple):
@@ -98,7 +98,7 @@ def chunks(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def script_data(standing: Standing) -> dict[str, Any]:
-    """What site.js needs: a number a cell to sort by, the text to search in, the ends of the intervals.
+    """What board.js needs: a number a cell to sort by, the text to search in, the ends of the intervals.
 
     Text sorts by its place in the alphabet, found here, so that every browser sorts alike.
     """
