@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.leaderboard.board_files import board_file_pages
 from bench.leaderboard.board_page import board_pages
 from bench.leaderboard.index import index_pages
 from bench.leaderboard.material import Material
@@ -48,6 +49,7 @@ class CheckReport:
 PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     asset_pages,
     board_pages,
+    board_file_pages,
     submission_pages,
     index_pages,
 )

@@ -1,16 +1,25 @@
-"""CSV that no spreadsheet runs as a formula."""
+"""CSV that no spreadsheet runs as a formula, Markdown and LaTeX that no name leaves."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from leaderboard.made_results import hostile_names
 
-from bench.leaderboard.exports import csv_of_rows, csv_text, plain
+from bench.leaderboard.exports import (
+    csv_of_rows,
+    csv_text,
+    latex_cell,
+    latex_text,
+    markdown_cell,
+    markdown_text,
+    plain,
+)
 
 VECTORS = [vector for vector in hostile_names() if vector["accept"]]
 STARTS = "=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20"
@@ -56,3 +65,58 @@ def test_plain_values_are_what_json_knows() -> None:
     assert plain(np.float64(0.5)) == 0.5
     assert type(plain(np.int64(3))) is int
     assert plain(float("nan")) is None
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_hostile_names_have_their_known_cells_in_markdown_and_latex(vector: dict[str, str]) -> None:
+    """The vectors say what is escaped; all other names stay as they are."""
+    if "md" in vector:
+        assert markdown_cell(vector["name"]) == vector["md"]
+    if "tex" in vector:
+        assert latex_cell(vector["name"]) == vector["tex"]
+    assert re.sub(r"\\(.)", r"\1", markdown_cell(vector["name"])) == vector.get("shown", vector["name"])
+
+
+@given(st.text())
+def test_no_text_leaves_its_cell(text: str) -> None:
+    """Neither a new line nor an unescaped mark of Markdown or LaTeX is left."""
+    markdown, latex = markdown_cell(text), latex_cell(text)
+
+    assert len(f"{markdown}{latex}".splitlines()) <= 1
+    assert not re.search(r"[|`*_~<>\[\]\\]", re.sub(r"\\[\\|`*_~<>\[\]]", "", markdown))
+    command = r"\\text(backslash|asciitilde|asciicircum|less|greater)\{\}|\\[&%$#_{}]"
+    assert not re.search(r"[\\&%$#_{}~^<>]", re.sub(command, "", latex))
+
+
+def test_markdown_tables_are_aligned_by_kind() -> None:
+    """Numbers stand to the right."""
+    text = markdown_text(["Model", "Top-1, %"], [["a|b", "76.13"]], numeric=[False, True])
+
+    assert text == "| Model | Top-1, % |\n| --- | ---: |\n| a\\|b | 76.13 |\n"
+
+
+def test_a_latex_row_is_no_argument_of_the_line_before() -> None:
+    """After a new line of a table TeX takes a bracket or a star as an argument."""
+    text = latex_text("x\ny", ["Model"], [["[1pt]"], ["*"], ["c"]], numeric=[False])
+
+    assert text.splitlines() == [
+        "% x y",
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{tabular}{l}",
+        r"\toprule",
+        r"Model \\",
+        r"\midrule",
+        r"{}[1pt] \\",
+        r"{}* \\",
+        r"c \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_a_long_latex_table_breaks_across_pages() -> None:
+    """Its head is repeated."""
+    text = latex_text("x", ["n"], [[str(row)] for row in range(41)], numeric=[True])
+
+    assert "\\usepackage{booktabs,longtable}" in text
+    assert "\\begin{longtable}{r}\n\\toprule\nn \\\\\n\\midrule\n\\endhead\n0 \\\\\n" in text
