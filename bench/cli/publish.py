@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import json_option, note, print_json, results_option
+from bench.cli.common import default_cache_folder, json_option, note, print_json, results_option
 from bench.errors import BenchError
 from bench.resources import resource_folder
 
@@ -75,9 +75,14 @@ def publish(results: Path, boards: Path | None, out: Path | None, check: bool, a
             found = f"{len(checked.differing)} files differ from {out}" if out else "rendered in memory"
             note(f"{checked.num_results:,} results on {checked.num_boards} boards: {found}")
         raise SystemExit(1 if checked.differing or checked.broken else 0)
-    report = site.publish(store, boards_folder, out or _DEFAULT_OUT)
+    manifests = default_cache_folder() / "sites"
+    report = site.publish(store, boards_folder, out or _DEFAULT_OUT, manifests=manifests)
     _name_broken(report.broken)
-    note(f"{report.num_results:,} results on {report.num_boards} boards, {report.num_files:,} files")
+    unchanged = report.num_files - report.num_written
+    note(
+        f"{report.num_results:,} results on {report.num_boards} boards: "
+        f"{report.num_written:,} files written, {unchanged:,} unchanged"
+    )
     if as_json:
         print_json(
             {
@@ -85,6 +90,7 @@ def publish(results: Path, boards: Path | None, out: Path | None, check: bool, a
                 "num_results": report.num_results,
                 "num_boards": report.num_boards,
                 "num_files": report.num_files,
+                "num_written": report.num_written,
                 "broken": [str(error) for error in report.broken],
             }
         )

@@ -1,14 +1,16 @@
 """The folder of a site: written whole beside the old one and swapped in, compared, never taken from somebody else.
 
-The file `.bench-site` marks a folder as a site. What else lies at its top (`.git`, `CNAME`) is kept and not compared.
+The file `.bench-site` marks a folder as a site and names what bench made at its top. What else lies there (`.git`,
+`CNAME`) is kept and not compared. A file whose inputs or content did not change is not written again: the new folder
+gets the old file by a hard link. Nothing is ever written into a folder that readers see.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +19,10 @@ from typing import NamedTuple
 import xxhash
 
 from bench.errors import StoreError, UsageError
+from bench.leaderboard.manifest import Entry, Manifest, Signature
+from bench.leaderboard.swap import MARKER, Place, alone_in, foreign, is_folder, link_or_copy, marker_text, own_names
 
-__all__ = ["MARKER", "Page", "compare_site", "write_site"]
-
-MARKER = ".bench-site"
-_MARKER_TEXT = "Made by bench publish; the next run replaces the pages in this folder.\n"
-_OWN = frozenset({MARKER, "index.html", "index.json", "results.csv", "assets", "boards", "submissions"})
-"""What a site has at its top; everything else there belongs to somebody else."""
+__all__ = ["MARKER", "Page", "Written", "compare_site", "write_site"]
 
 
 class Page(NamedTuple):
@@ -59,15 +58,21 @@ class Page(NamedTuple):
         return cls(path, xxhash.xxh3_128_hexdigest(repr(inputs).encode()), encoded)
 
 
-def write_site(pages: Iterable[Page], out: Path) -> int:
+class Written(NamedTuple):
+    """What became of the files of a site."""
+
+    num_files: int
+    num_written: int
+    """How many are new or have another content than before; the others are the files of the site before."""
+
+
+def write_site(pages: Iterable[Page], out: Path, *, manifests: Path | None = None) -> Written:
     """Writes a site into a new folder beside `out` and swaps it in; a reader sees the old one or the new one.
 
     Args:
         pages: The files; `.bench-site` is added.
         out: The site's folder.
-
-    Returns:
-        How many files the site has.
+        manifests: The folder that keeps what each site was made from; without one every page is made anew.
 
     Raises:
         UsageError: `out` is a file, or a folder with content that bench did not make.
@@ -75,64 +80,91 @@ def write_site(pages: Iterable[Page], out: Path) -> int:
     """
     out = out.resolve()
     _check_is_ours(out)
-    fresh, old = (out.parent / f".{out.name}.{word}" for word in ("bench-new", "bench-old"))
-    with _readable_errors(out), _alone_in(out.parent):
-        _finish_swap(out, old)  # of a run that was killed between two renames
-        if fresh.exists():
-            shutil.rmtree(fresh)
+    place = Place(out)
+    with _readable_errors(out), alone_in(out.parent):
+        place.recover()
         try:
-            num_files = _write_pages(pages, fresh)
-            if out.exists():
-                out.rename(old)
-            fresh.rename(out)
-            _finish_swap(out, old)
+            known = Manifest() if manifests is None else Manifest.load(manifests, out)
+            builder = _Builder(out, place.fresh, known)
+            builder.add_all(pages)
+            if manifests is not None:
+                builder.manifest.save(manifests, out)
+            place.swap()
         finally:
-            if fresh.exists():
-                shutil.rmtree(fresh)
-    return num_files
+            if place.fresh.exists():
+                shutil.rmtree(place.fresh)
+    return Written(len(builder.paths), builder.num_written)
 
 
-def _write_pages(pages: Iterable[Page], folder: Path) -> int:
-    made: set[str] = set()
-    folder.mkdir()
-    (folder / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
-    num_files = 1
-    for page in pages:
+class _Builder:
+    """A new site that takes from the old one what is still right."""
+
+    def __init__(self, old: Path, fresh: Path, known: Manifest) -> None:
+        self.manifest = Manifest()
+        self.paths: set[str] = set()
+        self.num_written = 0
+        self._old, self._fresh, self._known = old, fresh, known
+        self._folders = {""}
+        fresh.mkdir()
+
+    def add_all(self, pages: Iterable[Page]) -> None:
+        """Adds all files, the marker, and what others put beside them."""
+        for page in pages:
+            self._add(page)
+        own = {MARKER, *(path.partition("/")[0] for path in self.paths)}
+        for entry in foreign(self._old) if self._old.exists() else ():
+            if entry.name in own:
+                message = f"{str(entry)!r} was not made by bench publish, and the site needs its name; move it away"
+                raise UsageError(message)
+            if not is_folder(entry):
+                link_or_copy(str(entry), str(self._fresh / entry.name))
+        self._add(Page.of(MARKER, marker_text(own)))
+
+    def _add(self, page: Page) -> None:
         parent = os.path.dirname(page.path)  # noqa: PTH120 - thirty thousand times
-        if parent not in made:
-            (folder / parent).mkdir(parents=True, exist_ok=True)
-            made.add(parent)
-        _write_new(f"{folder}/{page.path}", page.make())
-        num_files += 1
-    return num_files
+        if parent not in self._folders:
+            (self._fresh / parent).mkdir(parents=True, exist_ok=True)
+            self._folders.add(parent)
+        before, target = f"{self._old}/{page.path}", f"{self._fresh}/{page.path}"
+        signature = _signature(before)
+        if signature is None or self._known.get(page.path) != Entry(page.inputs, signature):
+            content = page.make()
+            if signature is None or not _holds(before, signature, content):
+                self.num_written += 1
+                signature = _write_new(target, content)
+                before = ""
+        if before and not link_or_copy(before, target):
+            signature = _signature(target)
+        if signature is not None:
+            self.manifest[page.path] = Entry(page.inputs, signature)
+        self.paths.add(page.path)
 
 
-def _write_new(path: str, content: bytes) -> None:
+def _signature(path: str) -> Signature | None:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Signature.of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _holds(path: str, signature: Signature, content: bytes) -> bool:
+    if signature.num_bytes != len(content):
+        return False
+    with open(path, "rb") as stream:  # noqa: PTH123 - thirty thousand times
+        return stream.read() == content
+
+
+def _write_new(path: str, content: bytes) -> Signature:
     """Writes a file that does not exist; plain system calls, which halve the time for small files."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         left = memoryview(content)
         while left:
             left = left[os.write(descriptor, left) :]
+        return Signature.of(os.fstat(descriptor))
     finally:
         os.close(descriptor)
-
-
-def _finish_swap(out: Path, old: Path) -> None:
-    """Brings what is not ours from the old folder into the new one and removes the old one."""
-    if not old.exists():
-        return
-    if not out.exists():
-        old.rename(out)  # killed before the new folder was in place: the old site is the site
-        return
-    for entry in _foreign(old):
-        if not (out / entry.name).exists():
-            entry.rename(out / entry.name)
-    shutil.rmtree(old)
-
-
-def _foreign(folder: Path) -> list[Path]:
-    return [entry for entry in sorted(folder.iterdir()) if entry.name not in _OWN]
 
 
 def _check_is_ours(out: Path) -> None:
@@ -150,6 +182,8 @@ def _check_is_ours(out: Path) -> None:
 def compare_site(pages: Iterable[Page], folder: Path) -> list[str]:
     """What differs between a site as it would be written and a folder, a line a file, sorted.
 
+    Every page is made and every byte compared; no manifest is trusted.
+
     Raises:
         UsageError: There is no such folder.
     """
@@ -163,28 +197,17 @@ def compare_site(pages: Iterable[Page], folder: Path) -> list[str]:
             differing.append(f"{page.path} (missing)")
         elif path.read_bytes() != page.make():
             differing.append(f"{page.path} (differs)")
-    differing += [f"{name} (not part of the site)" for name in _own_files(folder) if name not in wanted]
+    own = own_names(folder) | {path.partition("/")[0] for path in wanted}
+    differing += [f"{name} (not part of the site)" for name in _files(folder, own) if name not in wanted]
     return sorted(differing)
 
 
-def _own_files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, own: frozenset[str] | set[str]) -> Iterator[str]:
     for entry in folder.iterdir():
-        if entry.name not in _OWN or entry.name == MARKER:
+        if entry.name not in own or entry.name == MARKER:
             continue
         files = (path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else (entry,)
         yield from (path.relative_to(folder).as_posix() for path in files)
-
-
-@contextmanager
-def _alone_in(parent: Path) -> Iterator[None]:
-    """Waits until no other process of this machine writes a site into a folder; the kernel ends the right to it."""
-    parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page, compare_site, write_site
 from bench.leaderboard.pages import asset_pages
 from bench.leaderboard.submission import submission_pages
+from bench.leaderboard.throughput import throughput_pages
 from bench.store import Store
 
 __all__ = ["PAGES", "CheckReport", "PublishReport", "check", "pages_of", "publish"]
@@ -31,6 +32,8 @@ class PublishReport:
     num_results: int
     num_boards: int
     num_files: int
+    num_written: int
+    """How many files are new or have another content than before."""
     broken: tuple[BenchError, ...]
     """Results and boards that are not on the site, and what is wrong with them."""
 
@@ -51,6 +54,7 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     board_pages,
     board_file_pages,
     submission_pages,
+    throughput_pages,
     index_pages,
 )
 """What makes the files of a site, in order."""
@@ -73,7 +77,9 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def publish(store: Store, boards_folder: Path, out: Path, *, url: str | None = None) -> PublishReport:
+def publish(
+    store: Store, boards_folder: Path, out: Path, *, url: str | None = None, manifests: Path | None = None
+) -> PublishReport:
     """Writes the site of a store; what is broken is left out and reported.
 
     Args:
@@ -81,6 +87,8 @@ def publish(store: Store, boards_folder: Path, out: Path, *, url: str | None = N
         boards_folder: The folder of board files.
         out: The site's folder; the pages that are there are replaced at once, at the end.
         url: Where the site will stand; the feed then names its pages by absolute links.
+        manifests: The folder that keeps what each site was made from, so that only pages are made whose inputs
+            changed; without one all are made, and those that are equal are not written.
 
     Raises:
         StoreError: There is no results folder, or the site cannot be written.
@@ -88,12 +96,13 @@ def publish(store: Store, boards_folder: Path, out: Path, *, url: str | None = N
     """
     with _collector_paused():
         material = Material(store, boards_folder, url=url)
-        num_files = write_site(pages_of(material), out)
+        written = write_site(pages_of(material), out, manifests=manifests)
     return PublishReport(
         index=out / "index.html",
         num_results=len(material.stored),
         num_boards=len(material.boards),
-        num_files=num_files,
+        num_files=written.num_files,
+        num_written=written.num_written,
         broken=tuple(material.broken),
     )
 
@@ -117,8 +126,8 @@ def check(store: Store, boards_folder: Path, out: Path | None = None, *, url: st
         if out is not None:
             differing = compare_site(pages_of(material), out)
         else:
-            for _ in pages_of(material):
-                pass
+            for page in pages_of(material):
+                page.make()
     return CheckReport(
         num_results=len(material.stored),
         num_boards=len(material.boards),

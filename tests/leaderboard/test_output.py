@@ -23,7 +23,7 @@ def test_a_site_is_replaced_whole(tmp_path: Path) -> None:
     out = tmp_path / "site"
     write_site([*PAGES, Page.of("boards/old.html", b"old")], out)
 
-    num_files = write_site(PAGES, out)
+    num_files = write_site(PAGES, out).num_files
 
     assert num_files == 4
     assert set(_tree(out)) == {MARKER, "index.html", "boards/a.html", "boards/a.csv"}
@@ -33,7 +33,7 @@ def test_a_site_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_site(tmp_path: Path) -> None:
     """An error while pages are made changes nothing and leaves nothing behind."""
     out = tmp_path / "site"
-    write_site(PAGES, out)
+    write_site(PAGES, out).num_files
 
     def broken() -> Iterator[Page]:
         yield Page.of("index.html", b"new")
@@ -51,7 +51,7 @@ def test_what_belongs_to_others_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "site"
     (out / ".git").mkdir(parents=True)
     (out / ".git" / "HEAD").write_text("ref")
-    write_site(PAGES, out)
+    write_site(PAGES, out).num_files
     (out / "CNAME").write_text("example.org")
 
     write_site(PAGES[:1], out)
@@ -75,7 +75,7 @@ def test_a_folder_of_somebody_else_is_never_touched(tmp_path: Path) -> None:
 def test_a_swap_that_was_killed_is_finished(tmp_path: Path, swapped: bool) -> None:
     """Killed between two renames: the next run brings back what was moved aside."""
     out, old = tmp_path / "site", tmp_path / ".site.bench-old"
-    write_site(PAGES, out)
+    write_site(PAGES, out).num_files
     (out / "CNAME").write_text("example.org")
     out.rename(old)
     if swapped:
@@ -83,7 +83,7 @@ def test_a_swap_that_was_killed_is_finished(tmp_path: Path, swapped: bool) -> No
         write_site(PAGES, write_site_again)
         write_site_again.rename(out)
 
-    write_site(PAGES, out)
+    write_site(PAGES, out).num_files
 
     assert (out / "CNAME").read_text() == "example.org"
     assert not old.exists()
@@ -98,7 +98,7 @@ def test_two_publications_at_once_wait_for_each_other(tmp_path: Path) -> None:
     ]
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(lambda pages: write_site(pages, out), sites * 3)) == [202] * 6
+        assert list(pool.map(lambda pages: write_site(pages, out).num_files, sites * 3)) == [202] * 6
 
     assert len({content for name, content in _tree(out).items() if name != MARKER}) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
