@@ -12,6 +12,8 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.leaderboard.board_files import board_file_pages
 from bench.leaderboard.board_page import board_pages
+from bench.leaderboard.feed import feed_pages
+from bench.leaderboard.history_page import history_pages
 from bench.leaderboard.index import index_pages
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page, compare_site, write_site
@@ -53,9 +55,11 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     asset_pages,
     board_pages,
     board_file_pages,
+    history_pages,
     submission_pages,
     throughput_pages,
     index_pages,
+    feed_pages,
 )
 """What makes the files of a site, in order."""
 
