@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import RecordError, nearest
 from bench.metrics import METRICS
 from bench.records.board import Join
 
-__all__ = ["COLUMNS", "DASH", "EN_DASH", "Column", "Group", "column_of", "columns_of", "is_missing"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["COLUMNS", "DASH", "EN_DASH", "Column", "Group", "column_of", "columns_of", "is_missing", "values_of"]
 
 Group = Literal["result", "accuracy", "calibration", "shifted", "throughput", "cost", "run", "entry"]
 """What a column belongs to; a board shows and hides its columns by group."""
@@ -28,6 +31,11 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, float):
         return value != value  # noqa: PLR0124 - NaN is not itself
     return value is None or type(value).__name__ == "NAType"  # pandas.NA, without importing pandas for it
+
+
+def values_of(frame: pd.DataFrame, name: str) -> list[Any]:
+    """A column of a data frame as a list; all missing where there is no such column."""
+    return frame[name].tolist() if name in frame.columns else [None] * len(frame)
 
 
 @dataclass(frozen=True, kw_only=True)
