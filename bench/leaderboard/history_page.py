@@ -21,7 +21,7 @@ from bench.leaderboard.svg import element, markup, number
 
 __all__ = ["best_line", "history_json", "history_page", "history_pages"]
 
-NUM_DAYS = 60
+NUM_DAYS = 40
 """How many days the page tells; the JSON beside it has all."""
 NUM_NAMED = 5
 """How many entries of one kind and day are named."""
