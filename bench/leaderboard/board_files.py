@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.files import canonical_json
-from bench.leaderboard.columns import EN_DASH, Column, is_missing
+from bench.leaderboard.columns import EN_DASH, Column, is_missing, values_of
 from bench.leaderboard.exports import latex_text, markdown_text
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
@@ -84,18 +84,14 @@ def board_text(place: Standing) -> TextTable:
 
 def _texts(column: Column, frame: pd.DataFrame) -> list[str]:
     if column.kind == "interval":
-        ends = (_values(frame, f"{column.source}.{end}") for end in ("ci_low", "ci_high"))
+        ends = (values_of(frame, f"{column.source}.{end}") for end in ("ci_low", "ci_high"))
         return [column.interval(low, high) for low, high in zip(*ends, strict=True)]
     if column.kind == "rank":
-        ranks = zip(*(_values(frame, name) for name in ("rank", "rank_low", "rank_high")), strict=True)
+        ranks = zip(*(values_of(frame, name) for name in ("rank", "rank_low", "rank_high")), strict=True)
         return [
             column.text(rank) if is_missing(rank) else f"{rank} ({low}{EN_DASH}{high})" for rank, low, high in ranks
         ]
-    return [column.text(value) for value in _values(frame, column.source)]
-
-
-def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    return frame[name].tolist() if name in frame.columns else [None] * len(frame)
+    return [column.text(value) for value in values_of(frame, column.source)]
 
 
 def board_frame(place: Standing) -> pd.DataFrame:
@@ -107,7 +103,7 @@ def board_frame(place: Standing) -> pd.DataFrame:
     for name in exported_names(place.loaded):
         # Joined by hand: `concat` would guess a type where one of the frames lacks the column.
         kinds = [part[name].dtype for part in parts if name in part.columns]
-        values = [value for part in parts for value in _values(part, name)]
+        values = [value for part in parts for value in values_of(part, name)]
         columns[name] = pd.Series(values, dtype=kinds[0] if kinds else "object")
     return typed(pd.DataFrame(columns))
 

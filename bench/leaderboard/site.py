@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.leaderboard.badges import badge_pages
 from bench.leaderboard.board_files import board_file_pages
 from bench.leaderboard.board_page import board_pages
 from bench.leaderboard.feed import feed_pages
@@ -60,6 +61,7 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     throughput_pages,
     index_pages,
     feed_pages,
+    badge_pages,
 )
 """What makes the files of a site, in order."""
 
