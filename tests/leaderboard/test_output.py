@@ -1,14 +1,22 @@
-"""The folder of a site: swapped in whole, compared, never taken from somebody else."""
+"""The folder of a site: swapped in whole, written where it changed, compared, never taken from somebody else."""
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.errors import UsageError
+from bench.leaderboard import manifest, swap
 from bench.leaderboard.output import MARKER, Page, compare_site, write_site
 
 PAGES = [Page.of("index.html", b"one"), Page.of("boards/a.html", b"two"), Page.of("boards/a.csv", b"three")]
@@ -33,7 +41,7 @@ def test_a_site_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_site(tmp_path: Path) -> None:
     """An error while pages are made changes nothing and leaves nothing behind."""
     out = tmp_path / "site"
-    write_site(PAGES, out).num_files
+    write_site(PAGES, out)
 
     def broken() -> Iterator[Page]:
         yield Page.of("index.html", b"new")
@@ -51,7 +59,7 @@ def test_what_belongs_to_others_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "site"
     (out / ".git").mkdir(parents=True)
     (out / ".git" / "HEAD").write_text("ref")
-    write_site(PAGES, out).num_files
+    write_site(PAGES, out)
     (out / "CNAME").write_text("example.org")
 
     write_site(PAGES[:1], out)
@@ -75,7 +83,7 @@ def test_a_folder_of_somebody_else_is_never_touched(tmp_path: Path) -> None:
 def test_a_swap_that_was_killed_is_finished(tmp_path: Path, swapped: bool) -> None:
     """Killed between two renames: the next run brings back what was moved aside."""
     out, old = tmp_path / "site", tmp_path / ".site.bench-old"
-    write_site(PAGES, out).num_files
+    write_site(PAGES, out)
     (out / "CNAME").write_text("example.org")
     out.rename(old)
     if swapped:
@@ -83,7 +91,7 @@ def test_a_swap_that_was_killed_is_finished(tmp_path: Path, swapped: bool) -> No
         write_site(PAGES, write_site_again)
         write_site_again.rename(out)
 
-    write_site(PAGES, out).num_files
+    write_site(PAGES, out)
 
     assert (out / "CNAME").read_text() == "example.org"
     assert not old.exists()
@@ -125,3 +133,256 @@ def test_a_comparison_needs_a_folder(tmp_path: Path) -> None:
     """Comparing with nothing is a mistake."""
     with pytest.raises(UsageError, match="no folder"):
         compare_site(PAGES, tmp_path / "nowhere")
+
+
+def _page(path: str, inputs: object, content: str, made: list[str]) -> Page:
+    """A lazy page that notes when it is made."""
+
+    def make() -> str:
+        made.append(path)
+        return content
+
+    return Page.lazy(path, inputs, make)
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of manifests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def _publish(out: Path, cache: Path | None, *pages: tuple[str, object, str]) -> tuple[list[str], int]:
+    """Which pages were made, and how many files were written."""
+    made: list[str] = []
+    written = write_site([_page(*page, made) for page in pages], out, manifests=cache)
+    return made, written.num_written
+
+
+def test_only_pages_whose_inputs_changed_are_made(tmp_path: Path, cache: Path) -> None:
+    """The others are the very files of before, with their times; a new page changes only itself and the marker."""
+    out, one, two = tmp_path / "site", ("a.html", 1, "one"), ("b/b.html", 1, "two")
+    assert _publish(out, cache, one, two) == (["a.html", "b/b.html"], 3)
+    before = {path: (out / path).stat() for path in ("a.html", "b/b.html")}
+
+    assert _publish(out, cache, one, two) == ([], 0)
+    assert _publish(out, cache, one, ("b/b.html", 2, "TWO"), ("b/c.html", 1, "new")) == (["b/b.html", "b/c.html"], 2)
+
+    after = {path: (out / path).stat() for path in ("a.html", "b/b.html")}
+    assert (after["a.html"].st_ino, after["a.html"].st_mtime_ns) == (
+        before["a.html"].st_ino,
+        before["a.html"].st_mtime_ns,
+    )
+    assert after["b/b.html"].st_ino != before["b/b.html"].st_ino
+    assert (out / "b/b.html").read_text() == "TWO"
+
+
+def test_equal_content_is_not_written_again(tmp_path: Path, cache: Path) -> None:
+    """Where inputs changed and nothing came of it, and where there is no manifest, the old file stays."""
+    out = tmp_path / "site"
+    _publish(out, cache, ("a.html", 1, "one"))
+    before = (out / "a.html").stat().st_ino
+
+    assert _publish(out, cache, ("a.html", 2, "one")) == (["a.html"], 0)
+    assert _publish(out, None, ("a.html", 2, "one")) == (["a.html"], 0)
+
+    assert (out / "a.html").stat().st_ino == before
+
+
+@pytest.mark.parametrize("how", ["in place", "removed", "a link", "another file as old"])
+def test_a_file_that_somebody_changed_is_made_again(tmp_path: Path, cache: Path, how: str) -> None:
+    """Even where its length is the same."""
+    out, page = tmp_path / "site", ("a.html", 1, "one")
+    _publish(out, cache, page)
+    path = out / "a.html"
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    other = tmp_path / "other"
+    other.write_text("two")
+    if how == "in place":
+        path.write_text("two")
+    elif how == "removed":
+        path.unlink()
+    elif how == "a link":
+        path.unlink()
+        path.symlink_to(other)
+    else:
+        os.utime(other, ns=times)
+        other.replace(path)
+
+    made, num_written = _publish(out, cache, page)
+
+    assert (made, num_written) == (["a.html"], 1)
+    assert path.read_text() == "one"
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("what", ["code", "broken", "site"])
+def test_a_manifest_that_does_not_fit_is_not_used(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Of another version of bench, truncated, or of a site elsewhere: all pages are made."""
+    out, page = tmp_path / "site", ("a.html", 1, "one")
+    _publish(out, cache, page)
+    if what == "code":
+        monkeypatch.setattr(manifest, "code_digest", lambda: "another")
+    elif what == "broken":
+        (path,) = cache.iterdir()
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        out.rename(tmp_path / "moved")
+        out = tmp_path / "moved"
+
+    assert _publish(out, cache, page) == (["a.html"], 0)
+
+
+def test_the_digest_of_the_code_covers_the_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte of a template makes all pages anew."""
+    (tmp_path / "page.html").write_text("one")
+    monkeypatch.setattr(manifest, "resource_folder", lambda _: tmp_path)
+    manifest.code_digest.cache_clear()
+    before = manifest.code_digest()
+    (tmp_path / "page.html").write_text("two")
+    manifest.code_digest.cache_clear()
+
+    assert manifest.code_digest() != before
+
+    monkeypatch.undo()
+    manifest.code_digest.cache_clear()
+
+
+def test_a_file_system_without_links_or_exchange_will_do(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are copied with their times, and folders change places by two renames."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(swap, "_renameat2", lambda: None)
+    out, page = tmp_path / "site", ("a.html", 1, "one")
+    (out / ".git").mkdir(parents=True)
+    _publish(out, cache, page)
+    before = (out / "a.html").stat()
+    (out / "CNAME").write_text("example.org")
+
+    assert _publish(out, cache, page) == ([], 0)
+    assert _publish(out, cache, page) == ([], 0)
+
+    assert (out / "a.html").stat().st_mtime_ns == before.st_mtime_ns
+    assert sorted(path.name for path in out.iterdir()) == [MARKER, ".git", "CNAME", "a.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_a_reader_finds_every_page_at_every_moment(tmp_path: Path, cache: Path) -> None:
+    """Folders change places at once: there is no moment without a site."""
+    out, done, seen = tmp_path / "site", threading.Event(), set()
+    _publish(out, cache, ("a.html", 0, "0"))
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add((out / "a.html").read_text())
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        for number in range(1, 60):
+            _publish(out, cache, ("a.html", number, str(number)), ("b.html", 0, "same"))
+        done.set()
+        reader.result()
+
+    assert seen <= {str(number) for number in range(60)}
+    assert len(seen) > 1
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from bench.leaderboard import swap
+from bench.leaderboard.output import Page, write_site
+
+base, two_renames = Path(sys.argv[1]), sys.argv[2] == "two renames"
+if two_renames:
+    swap._renameat2 = lambda: None
+out, cache = base / "site", base / "cache"
+armed, left = False, 0
+
+def hook(event, args):
+    global left
+    if armed and event.partition(".")[0] in ("os", "shutil", "open"):
+        left -= 1
+        if left < 0:
+            os._exit(9)
+
+def publish(number):
+    pages = [Page.lazy("index.html", number, lambda: f"index {number}"), Page.of("boards/a.html", "same")]
+    write_site([*pages, Page.lazy("boards/b.html", number, lambda: f"b {number}")], out, manifests=cache)
+
+def tree():
+    return {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()}
+
+def check(*numbers):
+    found = tree()
+    wanted = [{"index.html": f"index {n}", "boards/a.html": "same", "boards/b.html": f"b {n}"} for n in numbers]
+    assert {key: found[key] for key in wanted[0]} in wanted, found
+    return found
+
+sys.addaudithook(hook)
+(out / ".git").mkdir(parents=True)
+(out / ".git" / "HEAD").write_text("ref")
+publish(0)
+(out / "CNAME").write_text("example.org")
+steps, finished = 0, False
+while not finished:
+    before = int(tree()["index.html"].split()[1])
+    child = os.fork()
+    if child == 0:
+        armed, left = True, steps
+        publish(before + 1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 9), status
+    finished = status == 0
+    if out.exists() or not two_renames:
+        check(before, before + 1)
+    publish(before + 2)
+    found = check(before + 2)
+    assert (found[".git/HEAD"], found["CNAME"]) == ("ref", "example.org"), (steps, found)
+    assert sorted(path.name for path in base.iterdir()) == ["cache", "site"], sorted(base.iterdir())
+    steps += 1
+assert steps > 30, steps
+"""
+
+
+@pytest.mark.parametrize("how", ["exchange", "two renames"])
+def test_killed_at_any_step_the_next_publication_recovers(tmp_path: Path, how: str) -> None:
+    """A reader finds the old site or the new one, whole; what belongs to others is never lost; nothing is left over."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(_KILLED), str(tmp_path), how],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_site_of_before_is_taken_over(tmp_path: Path) -> None:
+    """The marker was one sentence once."""
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards/old.html").write_text("old")
+    (tmp_path / MARKER).write_text("Made by bench publish; the next run replaces the pages in this folder.\n")
+    (tmp_path / "CNAME").write_text("example.org")
+
+    write_site(PAGES, tmp_path)
+
+    assert set(_tree(tmp_path)) == {MARKER, "CNAME", "index.html", "boards/a.html", "boards/a.csv"}
+
+
+def test_a_name_that_the_site_needs_is_not_taken_from_its_owner(tmp_path: Path) -> None:
+    """A page of a new version may bear the name of somebody's file."""
+    write_site(PAGES, tmp_path)
+    (tmp_path / "feed.xml").write_text("mine")
+
+    with pytest.raises(UsageError, match="was not made by bench"):
+        write_site([*PAGES, Page.of("feed.xml", "ours")], tmp_path)
+
+    assert (tmp_path / "feed.xml").read_text() == "mine"
