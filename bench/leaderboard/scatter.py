@@ -37,6 +37,8 @@ class Plot(NamedTuple):
     """How many entries lie beyond its edge, in words; empty where none does."""
     frontier: list[int]
     """The rows on the frontier, from the best x to the worst."""
+    scales: tuple[Scale, Scale] | None = None
+    """Where values lie, along x and along y, in the units that the columns show; None without any point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def scatter(standing: Standing, axes: Axes, width: float = 1080, height: float =
     root.append(_grid(axes, x_scale, y_scale, frame))
     root.extend(_drawing(axes, xs, ys, on_frontier, (x_scale, y_scale), frame))
     hidden = sum(not y_scale.low <= y <= y_scale.high for _, y in points)
-    return Plot(root, _note(axes.y, y_scale, hidden), on_frontier)
+    return Plot(root, _note(axes.y, y_scale, hidden), on_frontier, (x_scale, y_scale))
 
 
 def mini_scatter(standing: Standing, width: float = 220, height: float = 90) -> Element | None:
