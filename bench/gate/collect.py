@@ -1,0 +1,160 @@
+"""Measuring one pair: two processes side by side that take turns, never at once, in drawn order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.gate.process import Worker, WorkerError
+from bench.gate.raw import Block, BlockPair, Pair, Side
+
+__all__ = ["Launch", "SideError", "Timing", "measure_pair", "started"]
+
+_START_S = 300.0
+"""Importing torch and making a model may take minutes on a cold disk."""
+_CLOCKS_AGREE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a row is started on one side."""
+
+    python: str
+    """The interpreter."""
+    folder: Path
+    """Where the process runs; it can import what lies there."""
+    target: str
+    """`FILE.py:FUNCTION` or `MODULE:FUNCTION`."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the function is called with."""
+    path: tuple[str, ...] = ()
+    """Folders that it can import from, beside its own."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables beside those that are there, such as OMP_NUM_THREADS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How long things take."""
+
+    num_blocks: int = 10
+    """Pairs of blocks a pair of processes."""
+    block_s: float = 0.5
+    """The least length of a block, in seconds."""
+    warm_scale: float = 1.0
+    """Less than 1 for tests only: the warm-up's times are multiplied with it."""
+    most_memory_mib: float | None = None
+    """Anonymous memory at which a process is ended."""
+
+
+class SideError(Exception):
+    """One side failed, which is a fact about its code and not an error of the gate."""
+
+    def __init__(self, side: Side, error: WorkerError) -> None:
+        super().__init__(f"{side}: {error.message}")
+        self.side = side
+        self.error = error
+
+
+def started(launch: Launch, timing: Timing, stack: ExitStack, side: Side) -> Callable[..., dict[str, Any]]:
+    """Starts a side and makes its step; returns how it is asked.
+
+    Raises:
+        SideError: It failed.
+    """
+
+    def ask(do: str, *, timeout_s: float, **arguments: Any) -> dict[str, Any]:
+        try:
+            return worker.ask(do, timeout_s=timeout_s, **arguments)
+        except WorkerError as error:
+            raise SideError(side, error) from error
+
+    try:
+        worker = Worker(
+            launch.python, launch.folder, environment=launch.environment, most_memory_mib=timing.most_memory_mib
+        )
+    except WorkerError as error:
+        raise SideError(side, error) from error
+    stack.enter_context(worker)
+    path = [str(launch.folder), *launch.path]
+    ask("make", timeout_s=_START_S, target=launch.target, arguments=dict(launch.arguments), path=path)
+    return ask
+
+
+def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Timing, *, seed: int) -> Pair:
+    """Measures a process of each side, block by block.
+
+    The coins come from seed, row and number, so a pair that is measured again after a kill draws the same ones.
+
+    Args:
+        row: What is measured.
+        number: The place of this pair among the row's.
+        sides: How the row is started on each side.
+        timing: How long things take.
+        seed: The gate's seed.
+
+    Raises:
+        SideError: A side crashed, hung or raised.
+    """
+    coins = random.Random(f"{seed}:{row}:{number}")  # noqa: S311 - no secret
+    order: tuple[Side, Side] = ("head", "base") if coins.random() < 0.5 else ("base", "head")
+    before = _cpu_times()
+    with ExitStack() as stack:
+        asked = {side: started(sides[side], timing, stack, side) for side in order}
+        # One after the other: two at once would warm up against each other.
+        warmed = {
+            side: asked[side]("warm", timeout_s=120 * timing.warm_scale + 60, scale=timing.warm_scale) for side in order
+        }
+        step_s = warmed["base"]["step_s"]
+        steps = max(5, round(timing.block_s / step_s))
+        # Generous: a block that takes thirty times as long is a process that hangs.
+        timeout_s = 60 + 30 * steps * max(side["step_s"] for side in warmed.values())
+        blocks = []
+        for _ in range(timing.num_blocks):
+            head_first = coins.random() < 0.5
+            turns: tuple[Side, Side] = ("head", "base") if head_first else ("base", "head")
+            found = {side: Block.parse(asked[side]("block", timeout_s=timeout_s, steps=steps)) for side in turns}
+            blocks.append(
+                BlockPair(
+                    head_first=head_first,
+                    base=found["base"],
+                    head=found["head"],
+                    invalid=_why_invalid(found["base"]) or _why_invalid(found["head"]),
+                )
+            )
+    return Pair(
+        row=row,
+        number=number,
+        head_started_first=order[0] == "head",
+        base_step_s=step_s,
+        is_warm=all(side["steady"] for side in warmed.values()),
+        blocks=tuple(blocks),
+        steal_share=_steal_share(before, _cpu_times()),
+    )
+
+
+def _why_invalid(block: Block) -> str | None:
+    """The causes that were declared before; a value that looks wrong is none of them."""
+    if abs(block.boot_ns - block.wall_ns) > _CLOCKS_AGREE * block.wall_ns + 5e6:
+        return "two clocks disagree: the machine slept, or a clock jumped"
+    return None
+
+
+def _cpu_times() -> list[int]:
+    """The times of all cores together since the start of the machine, as the kernel counts them; else nothing."""
+    try:
+        first = Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0]
+    except OSError:
+        return []
+    return [int(word) for word in first.split()[1:]]
+
+
+def _steal_share(before: list[int], after: list[int]) -> float | None:
+    if len(before) < 8 or len(after) < 8:
+        return None
+    spent = [late - early for early, late in zip(before[:8], after[:8], strict=True)]
+    return spent[7] / sum(spent) if sum(spent) else 0.0

@@ -1,0 +1,149 @@
+"""A worker seen from the gate: started, asked, and ended; whatever it does, the gate goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from bench.errors import BenchError
+
+__all__ = ["Worker", "WorkerError"]
+
+_SCRIPT = Path(__file__).with_name("worker.py")
+_LONGEST_LOG = 2000
+
+
+class WorkerError(BenchError):
+    """A worker crashed, hung, took too much memory, or its code raised."""
+
+
+class Worker:
+    """One process of one side, in a session of its own so that all of its children end with it.
+
+    Args:
+        python: The interpreter.
+        folder: Where it runs.
+        environment: Variables beside those that are there.
+        most_memory_mib: Anonymous memory at which it is ended.
+    """
+
+    def __init__(
+        self,
+        python: str,
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        most_memory_mib: float | None = None,
+    ) -> None:
+        self._most_memory_mib = most_memory_mib
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the user names the interpreter
+                [python, str(_SCRIPT)],
+                cwd=folder,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerError(f"cannot be started ({error.strerror or error})", path=python) from error
+        self._log = b""
+        self._selector = selectors.DefaultSelector()
+        for stream, name in ((self._process.stdout, "answer"), (self._process.stderr, "log")):
+            assert stream is not None  # noqa: S101 - both are pipes
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ, name)
+        self._unread = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ask(self, do: str, *, timeout_s: float, **arguments: Any) -> dict[str, Any]:
+        """Sends a request and waits for its answer.
+
+        Raises:
+            WorkerError: It raised, ended, does not answer in time, or takes too much memory.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._ended(do) from None
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._unread:
+            self._check(do, deadline, timeout_s)
+            for key, _ in self._selector.select(timeout=min(0.5, max(0.0, deadline - time.monotonic()))):
+                self._take(key, do)
+        line, _, self._unread = self._unread.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(f"{do}: {answer['error']}{self._log_words()}")
+        return answer
+
+    def _take(self, key: selectors.SelectorKey, do: str) -> None:
+        content = os.read(key.fd, 1 << 16)
+        if key.data == "log":
+            self._log = (self._log + content)[-_LONGEST_LOG:]
+            if not content:
+                self._selector.unregister(key.fileobj)
+        elif content:
+            self._unread += content
+        else:
+            raise self._ended(do)
+
+    def _check(self, do: str, deadline: float, timeout_s: float) -> None:
+        if time.monotonic() > deadline:
+            self.stop(at_once=True)
+            raise WorkerError(f"{do}: no answer within {timeout_s:.0f} s{self._log_words()}")
+        memory = _anonymous_mib(self._process.pid)
+        if self._most_memory_mib is not None and memory > self._most_memory_mib:
+            self.stop(at_once=True)
+            raise WorkerError(f"{do}: took {memory:,.0f} MiB of memory, more than {self._most_memory_mib:,.0f}")
+
+    def _ended(self, do: str) -> WorkerError:
+        code = self._process.wait()
+        how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exited with code {code}"
+        return WorkerError(f"{do}: the process {how}{self._log_words()}")
+
+    def _log_words(self) -> str:
+        last = self._log.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"; its last line: {last}" if last else ""
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ends the process and all that it started."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        if not at_once and self._process.poll() is None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                self._process.stdin.write(b'{"do": "stop"}\n')
+                self._process.stdin.close()
+                self._process.wait(timeout=5)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._selector.close()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None  # noqa: S101 - all are pipes
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _anonymous_mib(pid: int) -> float:
+    """Anonymous memory of a process, in MiB; 0 where it cannot be read."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024

@@ -1,0 +1,151 @@
+"""The sides of a comparison: an interpreter, a revision of this repository, or a submission; made ready and kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import site
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bench.errors import BenchError, UsageError
+from bench.files import digest_of
+from bench.gate.collect import Launch
+from bench.gate.config import Row
+
+__all__ = ["BuildError", "Prepared", "launch_of", "parse_side", "prepare"]
+
+Kind = Literal["rev", "env", "path"]
+_READY = ".ready"
+
+
+class BuildError(BenchError):
+    """A revision cannot be made ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A side that can be started."""
+
+    name: str
+    """As the user wrote it."""
+    python: str
+    folder: Path
+    """Where its code lies."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What a reader needs to know: commit, interpreter, digest."""
+    submission: Path | None = None
+    """The submission's folder, where the side is one."""
+
+
+def parse_side(text: str) -> tuple[Kind, str]:
+    """Kind and value of `rev:<git revision>`, `env:<python>` or `path:<submission>`.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    kind, _, value = text.partition(":")
+    if kind == "rev" and value:
+        return "rev", value
+    if kind == "env" and value:
+        return "env", value
+    if kind == "path" and value:
+        return "path", value
+    raise UsageError(f"{text!r} is no side; write rev:<git revision>, env:<python> or path:<submission>")
+
+
+def prepare(text: str, *, repository: Path, cache: Path, install: tuple[str, ...] = ()) -> Prepared:
+    """Makes a side ready; a revision's tree and environment are made once and kept in the cache.
+
+    Args:
+        text: The side, as `parse_side` reads it.
+        repository: The folder of the git repository that revisions belong to, and where interpreters run.
+        cache: Where trees and environments are kept.
+        install: Commands that make a revision ready.
+
+    Raises:
+        UsageError: There is no such revision, interpreter or folder.
+        BuildError: A command of `install` failed.
+    """
+    kind, value = parse_side(text)
+    if kind == "env":
+        found = shutil.which(value)
+        if found is None:
+            raise UsageError(f"there is no interpreter {value!r}")
+        return Prepared(name=text, python=found, folder=repository, facts={"python": found})
+    if kind == "path":
+        folder = Path(value).resolve()
+        if not (folder / "submission.toml").is_file():
+            raise UsageError(f"{value!r} is no submission; there is no submission.toml in it")
+        return Prepared(
+            name=text, python=sys.executable, folder=folder, facts={"submission": str(folder)}, submission=folder
+        )
+    return _revision(text, value, repository, cache, install)
+
+
+def _revision(text: str, revision: str, repository: Path, cache: Path, install: tuple[str, ...]) -> Prepared:
+    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    try:
+        commit = _git(repository, *asked).decode().strip()
+    except subprocess.CalledProcessError:
+        raise UsageError(f"there is no revision {revision!r} in {repository}") from None
+    except OSError as error:
+        raise UsageError(f"git cannot be run ({error.strerror})") from error
+    key = digest_of([commit, list(install), sys.executable, sys.version])[:12]
+    home = cache / "gate" / f"{commit[:12]}-{key}"
+    tree, environment = home / "tree", home / "env"
+    python = str(environment / "bin" / "python") if install else sys.executable
+    if not (home / _READY).is_file():
+        shutil.rmtree(home, ignore_errors=True)
+        tree.mkdir(parents=True)
+        with tarfile.open(fileobj=io.BytesIO(_git(repository, "archive", "--format=tar", commit))) as archive:
+            archive.extractall(tree, filter="data")
+        if install:
+            _make_environment(environment)
+        for command in install:
+            _run(command.replace("{python}", python), tree, text)
+        (home / _READY).touch()
+    return Prepared(name=text, python=python, folder=tree, facts={"commit": commit, "python": python})
+
+
+def _make_environment(folder: Path) -> None:
+    """An environment that also sees the packages of this one, so that torch is not installed again."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)  # noqa: S603
+    (packages,) = folder.glob("lib/python*/site-packages")
+    shared = [path for path in (*site.getsitepackages(), *sys.path) if path.endswith("site-packages")]
+    (packages / "bench_gate_shared.pth").write_text("\n".join(dict.fromkeys(shared)) + "\n", encoding="utf-8")
+
+
+def _run(command: str, folder: Path, name: str) -> None:
+    # A shell command, as the user's own configuration has it.
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S602
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise BuildError(f"{name}: `{command}` failed with exit code {done.returncode}: {' | '.join(last)}")
+
+
+def _git(repository: Path, *words: str) -> bytes:
+    return subprocess.run(["git", "-C", str(repository), *words], check=True, capture_output=True).stdout  # noqa: S603, S607
+
+
+def launch_of(side: Prepared, row: Row, import_from: tuple[str, ...]) -> Launch:
+    """How a row is started on a side."""
+    target = row.target
+    place, _, function = target.rpartition(":")
+    if place.endswith(".py") and not os.path.isabs(place):  # noqa: PTH117 - text, not a path yet
+        target = f"{side.folder / place}:{function}"
+    threads = {} if row.threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(row.threads))
+    arguments = row.arguments if side.submission is None else {**row.arguments, "folder": str(side.submission)}
+    return Launch(
+        python=side.python,
+        folder=side.folder,
+        target=target,
+        arguments=arguments,
+        path=tuple(str(side.folder / folder) for folder in import_from),
+        environment=threads,
+    )
