@@ -49,7 +49,7 @@ def score(predictions: Predictions, labels_N: npt.NDArray[np.int64], protocol: P
         Metrics with intervals; and notes on what could not be had, or looks like a label mistake.
     """
     answers = Answers(predictions, labels_N)
-    names = protocol.metrics.report
+    names = protocol.metrics.report if protocol.metrics is not None else ()
     notes = []
     if missing := unavailable(names, answers):
         notes.append(f"No {', '.join(missing)}: these need probabilities, and the predictions hold only an order.")

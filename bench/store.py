@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
+from xxhash import xxh3_128_hexdigest
 
 from bench.errors import BenchError, StoreError, UsageError
-from bench.files import digest_of, sweep_leftovers, write_atomic
+from bench.files import digest_of, sweep_leftovers, write_all_atomic, write_atomic
 from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
 from bench.records.equal_run import EqualRun
@@ -38,6 +39,8 @@ class Stored:
     result: Result
     path: Path
     retraction: Retraction | None = None
+    digest: str = ""
+    """A digest of the bytes of both files, which changes when somebody edits one of them."""
 
     @property
     def run(self) -> str:
@@ -67,8 +70,11 @@ class Store:
         self.results = results
         self.predictions = predictions if predictions is not None else results.parent / "predictions"
 
-    def scan(self) -> Scan:
+    def scan(self, protocol: str | None = None) -> Scan:
         """Every result, and every file that should be one and is not.
+
+        Args:
+            protocol: Only the results that lie under this protocol.
 
         Raises:
             StoreError: The results folder does not exist.
@@ -76,7 +82,7 @@ class Store:
         if not self.results.is_dir():
             raise StoreError("there is no such results folder; `bench evaluate` makes one", path=self.results)
         stored, broken = [], []
-        for path in _result_files(self.results):
+        for path in _result_files(self.results / protocol if protocol else self.results):
             try:
                 stored.append(_read(path))
             except BenchError as error:
@@ -189,16 +195,32 @@ class Store:
             StoreError: The disk is full, the folder cannot be written, or another record has this run id.
         """
         path = self._path_of(result)
-        if path.exists():
-            if path.read_text(encoding="utf-8") == result.to_text():
-                return path
-            raise StoreError("is already there; results are never overwritten", path=path)
+        if _holds(path, result):
+            return path
         if correctness is not None:
             write_atomic(path.with_suffix(".bits"), correctness.to_bytes())
         if breakdown is not None:
             write_atomic(path.with_suffix(".classes.json"), breakdown.to_text())
         write_atomic(path, result.to_text())
         return path
+
+    def add_all(self, results: Iterable[Result]) -> list[Path]:
+        """Adds many results that have no files beside them; the disk is synced once, not once a result.
+
+        The very same record is there already and stays.
+
+        Returns:
+            Where the results lie, in their order.
+
+        Raises:
+            StoreError: The disk is full, the folder cannot be written, or another record has one of the run ids.
+        """
+        texts: dict[Path, str | None] = {}
+        for result in results:
+            path = self._path_of(result)
+            texts[path] = None if _holds(path, result) else result.to_text()
+        write_all_atomic({path: text for path, text in texts.items() if text is not None})
+        return list(texts)
 
     def retract(self, run: str, *, reason: str, by: str, superseded_by: str | None = None) -> Stored:
         """Withdraws a result by a record beside it; the result itself stays.
@@ -255,6 +277,19 @@ class Store:
         return self.results / result.protocol.id / submission.team / submission.name / f"{result.run}.json"
 
 
+def _holds(path: Path, result: Result) -> bool:
+    """Whether a result's file is there.
+
+    Raises:
+        StoreError: It holds another record.
+    """
+    if not path.exists():
+        return False
+    if path.read_text(encoding="utf-8") == result.to_text():
+        return True
+    raise StoreError("is already there; results are never overwritten", path=path)
+
+
 def _result_files(folder: Path) -> list[Path]:
     """The result files below a folder, sorted by path."""
     files = []
@@ -275,12 +310,16 @@ def _read(path: Path) -> Stored:
         RecordError: The file or its retraction is broken.
     """
     retraction_path = path.with_suffix(".retract.json")
-    retraction = Retraction.load(retraction_path) if retraction_path.is_file() else None
+    retraction, said = None, b""
+    if retraction_path.is_file():
+        retraction, said = Retraction.load(retraction_path), retraction_path.read_bytes()
+    content = b""
     try:
+        content = path.read_bytes()
         # The quick way for the many valid files of today's format; all others get the readable errors below.
-        result = Result.model_validate_json(path.read_bytes())
+        result = Result.model_validate_json(content)
         if result.format_version != Result.FORMAT_VERSION or "format_version" not in result.model_fields_set:
             result = Result.load(path)
     except (ValidationError, OSError):
         result = Result.load(path)
-    return Stored(result=result, path=path, retraction=retraction)
+    return Stored(result=result, path=path, retraction=retraction, digest=xxh3_128_hexdigest(content + said))

@@ -215,7 +215,7 @@ def _look_at_protocol(path: Path) -> None:
     from bench.protocols import load_protocol, protocol_ids
 
     protocol = load_protocol(str(path))
-    for name in protocol.metrics.report:
+    for name in protocol.metrics.report if protocol.metrics is not None else ():
         if name not in METRICS:
             raise RecordError(f"there is no metric {name!r}: {nearest(name, METRICS)}", path=path, key="metrics.report")
     if protocol.evaluate_with is not None and protocol.evaluate_with not in protocol_ids():
@@ -224,6 +224,8 @@ def _look_at_protocol(path: Path) -> None:
             path=path,
             key="evaluate_with",
         )
+    if protocol.kind == "reported":
+        return  # of images that others measured on there need not be a class table
     try:
         class_table(protocol.dataset.name)
     except UsageError as error:

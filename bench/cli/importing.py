@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import json_option, note, print_json, print_table, results_option
+from bench.cli.common import json_option, note, print_json, print_table, progress_bar, results_option
 
 __all__ = ["importing"]
 
@@ -18,6 +18,7 @@ def importing() -> None:
     \b
     Example:
       bench import torchvision --results leaderboards/results
+      bench import timm pytorch-image-models/results/*.csv
     """
 
 
@@ -62,3 +63,63 @@ def torchvision(results: Path, as_json: bool) -> None:
     if rows:
         headers = ["weights", "top1", "top5", "num_params", "gmacs"]
         print_table("Imported", headers, rows, right=frozenset({1, 2, 3, 4}))
+
+
+@importing.command("timm", short_help="Accuracies and speed in timm's tables of results.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@results_option
+@json_option
+def timm(files: tuple[Path, ...], results: Path, as_json: bool) -> None:
+    """Import timm's tables of results (results-*.csv) and of speed (benchmark-*.csv); they tell what they are by name.
+
+    Each row becomes a result with status "imported": of a model at an input size under the protocol of its images, or
+    of an architecture at an input size under timm-inference or timm-training. A file that holds neither is named and
+    not used. Nothing is stored when a table is broken. Doing it twice adds nothing.
+
+    \b
+    Example:
+      bench import timm pytorch-image-models/results/*.csv
+      bench import timm results-imagenet.csv --results /tmp/results --json
+    """
+    from datetime import UTC, datetime
+
+    from bench.errors import UsageError
+    from bench.importers.timm_reported import import_table, read_tables
+    from bench.store import Store
+
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"there is no file {str(path)!r}; name timm's tables, such as results-imagenet.csv")
+    tables, left_out = read_tables(list(files))
+    for path, reason in left_out:
+        note(f"Not used: {path}: {reason}.")
+    store, now = Store(results), datetime.now(UTC)
+    with progress_bar("Importing", sum(len(table.frame) for table in tables), "results") as on_result:
+        done = [import_table(table, store, now, on_result) for table in tables]
+    num_added, num_known = sum(item.num_added for item in done), sum(item.num_known for item in done)
+    note(f"{num_added:,} results added to {results}" + (f", {num_known:,} were there already." if num_known else "."))
+    if as_json:
+        print_json(
+            [
+                {
+                    "file": str(item.table.path),
+                    "sha256": item.table.sha256,
+                    "protocol": item.table.protocol,
+                    "rows": len(item.table.frame),
+                    "added": item.num_added,
+                    "known": item.num_known,
+                }
+                for item in done
+            ]
+            + [{"file": str(path), "not_used": reason} for path, reason in left_out]
+        )
+        return
+    rows = [
+        [
+            item.table.path.name,
+            item.table.protocol,
+            *(f"{number:,}" for number in (len(item.table.frame), item.num_added, item.num_known)),
+        ]
+        for item in done
+    ] + [[path.name, "not used", "", "", ""] for path, _ in left_out]
+    print_table("Imported", ["file", "protocol", "rows", "added", "known"], rows, right=frozenset({2, 3, 4}))

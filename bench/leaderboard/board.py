@@ -26,6 +26,7 @@ class LoadedBoard:
     @property
     def rank_by(self) -> str:
         """The metric that decides the order."""
+        assert self.protocol.metrics is not None, "load_board refuses the others"  # noqa: S101 - our own invariant
         return self.protocol.metrics.rank_by
 
 
@@ -57,6 +58,10 @@ def load_board(path: Path) -> LoadedBoard:
             key="plot_against",
         )
     protocol = load_protocol(board.protocol)
+    if protocol.metrics is None:
+        raise RecordError(
+            f"{board.protocol!r} has no metric to rank by; name it in a [[joins]] instead", path=path, key="protocol"
+        )
     return LoadedBoard(board=board, protocol=protocol, columns=tuple(columns), protocol_digest=protocol.digest())
 
 

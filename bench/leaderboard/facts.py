@@ -97,7 +97,8 @@ def provenance(result: Result) -> list[Fact]:
         facts.append(Fact("Predictions", result.predictions.sha256, code=True))
     if result.input is not None:
         facts.append(Fact("Pixels", geometry_words(result.input.geometry)))
-        facts.append(Fact("Normalisation", f"mean {_triple(result.input.mean)}, std {_triple(result.input.std)}"))
+        if result.input.mean is not None and result.input.std is not None:
+            facts.append(Fact("Normalisation", f"mean {_triple(result.input.mean)}, std {_triple(result.input.std)}"))
     facts += [
         Fact(label, value)
         for label, value in (

@@ -35,13 +35,15 @@ class DatasetSpec(Record):
     """Which images, and which labels count."""
 
     name: Identifier
-    """The class table that the images belong to: `imagenet-1k`, or `shapesN` for a synthetic set of N classes."""
+    """The class table that the images belong to: `imagenet-1k`, or `shapesN` for a synthetic set of N classes; for
+    numbers that are taken over (kind `reported`) any name, such as `imagenet-r`."""
     split: Literal["train", "val", "test"]
     """Which part of the dataset."""
-    num_samples: Annotated[int, Field(gt=0)]
-    """How many images the complete split has; another number is an error unless a partial run was asked for."""
-    labels: Literal["original"] = "original"
-    """Which ground truth counts."""
+    num_samples: Annotated[int, Field(ge=0)]
+    """How many images the complete split has; another number is an error unless a partial run was asked for. 0 where
+    speed is reported: it is measured on random pixels."""
+    labels: Literal["original", "real"] = "original"
+    """Which ground truth counts: `real` are the reassessed labels of Beyer et al. 2020."""
 
 
 class Geometry(Record):
@@ -180,8 +182,8 @@ class Protocol(FileRecord):
     """How many crops of one image the model sees; None where nothing is run."""
     tie_rule: Literal["logit-descending-then-class-ascending"] = "logit-descending-then-class-ascending"
     """How equal logits are ordered."""
-    metrics: MetricsSpec
-    """Which metrics are measured."""
+    metrics: MetricsSpec | None = None
+    """Which metrics are measured; None where only costs are reported."""
     recipe: Recipe | None = None
     """How a network is trained (kind `train`)."""
     evaluate_with: Identifier | None = None
@@ -199,6 +201,10 @@ class Protocol(FileRecord):
             raise ValueError("a protocol of kind 'evaluate' needs division, [precision] and [views]")
         if (self.kind == "train") != (self.recipe is not None):
             raise ValueError("a [recipe] belongs to kind 'train', and kind 'train' needs one")
+        if self.kind in ("evaluate", "train") and (self.metrics is None or self.dataset.num_samples == 0):
+            raise ValueError(f"a protocol of kind {self.kind!r} needs [metrics] and images")
+        if self.kind != "reported" and self.dataset.labels != "original":
+            raise ValueError(f"only the original labels can be scored here, found {self.dataset.labels!r}")
         return self
 
     def digest(self) -> str:

@@ -97,10 +97,10 @@ class ResultInput(Record):
 
     geometry: Geometry
     """The input geometry that was used."""
-    mean: Colour
-    """RGB mean of the normalisation."""
-    std: Colour
-    """RGB standard deviation of the normalisation."""
+    mean: Colour | None = None
+    """RGB mean of the normalisation; null where imported numbers do not say it."""
+    std: Colour | None = None
+    """RGB standard deviation of the normalisation; null where imported numbers do not say it."""
 
 
 class Estimate(Record):
