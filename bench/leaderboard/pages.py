@@ -8,12 +8,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bench.leaderboard.manifest import code_digest
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.table import tracks_css
 from bench.resources import resource_folder
 
-__all__ = ["asset_pages", "render"]
+__all__ = ["asset_pages", "forget_templates", "render"]
 
 
 @lru_cache(maxsize=1)
@@ -31,6 +32,12 @@ def _environment() -> Environment:
 def render(template: str, context: Mapping[str, Any]) -> bytes:
     """A template with its context, as UTF-8; every value is escaped, a name that is not there is an error."""
     return _environment().get_template(template).render(context).encode()
+
+
+def forget_templates() -> None:
+    """Lets the next page read its template anew, for a server that watches them."""
+    _environment.cache_clear()
+    code_digest.cache_clear()
 
 
 def asset_pages(material: Material) -> Iterator[Page]:
