@@ -28,4 +28,23 @@
   });
 })();
 
-document.documentElement.dataset.ready = 'yes';
+/* ---------- copy ---------- */
+
+for (const button of document.querySelectorAll('[data-copy-from]')) {
+  const label = button.textContent;
+  button.addEventListener('click', async () => {
+    const source = document.getElementById(button.dataset.copyFrom);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = 'Copied';
+    } catch {
+      getSelection().selectAllChildren(source); // no clipboard without a secure origin: the keyboard does the rest
+      button.textContent = 'Selected';
+    }
+    setTimeout(() => {
+      button.textContent = label;
+    }, 1500);
+  });
+}
+
+document.documentElement.dataset.ready = 'yes'; // last: the scripts of the page run before this one

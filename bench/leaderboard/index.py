@@ -1,147 +1,86 @@
-"""The index page: a card a board, the latest results, what did not become a rank."""
+"""The index page: what the site is about, a card a board, the latest results, what has no rank."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from bench.leaderboard.board import LoadedBoard
-from bench.leaderboard.columns import COLUMNS, DASH, Column, column_of, is_missing
+from bench.leaderboard.cards import board_card, fill_command, last_change
 from bench.leaderboard.exports import csv_of_rows, json_text, plain
-from bench.leaderboard.facts import status_words, team_of
 from bench.leaderboard.frame import BASE_COLUMNS
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
-from bench.leaderboard.slugs import slug
-from bench.leaderboard.standing import Standing
-from bench.store import Stored
+from bench.leaderboard.recent import newest_version, problems, recent
+from bench.leaderboard.standing import TRUST, Standing
 
-__all__ = ["Glyph", "index_pages"]
-
-NUM_RECENT = 10
-NUM_PROBLEMS = 12
-GLYPH_WIDTH = 96
-
-
-class Glyph(NamedTuple):
-    """An interval drawn on a shared scale: positions in CSS pixels."""
-
-    low: float
-    value: float
-    high: float
-
-
-class _Leader(NamedTuple):
-    rank: int
-    title: str
-    team: str
-    slug: str
-    value: str
-    interval: str
-    glyph: Glyph | None
+__all__ = ["index_page", "index_pages", "last_change"]
 
 
 def index_pages(material: Material) -> Iterator[Page]:
     """The index page, the boards as JSON, and every run as CSV."""
-    content = _index_page(material.standings, material.stored, material.reasons)
-    context = {"root": "", **material.common, "page": content}
+    context = {"root": "", **material.common, "page": index_page(material)}
     yield Page.of("index.html", render("index.html", context))
     yield Page.of("index.json", _index_json(material.standings, len(material.stored)))
     rows = list(material.rows.values())
     yield Page.lazy("results.csv", list(material.rows), lambda: csv_of_rows(rows, first=BASE_COLUMNS))
 
 
-def _index_page(standings: Sequence[Standing], stored: Sequence[Stored], reasons: Mapping[str, str]) -> dict[str, Any]:
-    """What the template of the index page shows.
-
-    Args:
-        standings: The boards in their order.
-        stored: All results, newest first.
-        reasons: From run to the reason why it is not ranked.
-    """
-    problems = [item for item in stored if item.run in reasons]
-    # One import brings a hundred results of the same second; they would hide what somebody measured.
-    measured = [item for item in stored if item.result.status != "imported"] or stored
+def index_page(material: Material) -> dict[str, Any]:
+    """What the template of the index page shows."""
+    full = [place for place in material.standings if _has_results(place)]
+    rank_by = {loaded.board.protocol: loaded.rank_by for loaded in reversed(material.boards)}
     return {
-        "cards": [_card(standing) for standing in standings],
-        "recent": [_recent(item, reasons) for item in measured[:NUM_RECENT]],
-        "problems": [_recent(item, reasons) for item in problems[:NUM_PROBLEMS]],
-        "num_problems": len(problems),
-        "num_more_problems": max(0, len(problems) - NUM_PROBLEMS),
-        "num_results": f"{len(stored):,}",
+        "headline": _headline(material, len(full)),
+        "cards": [board_card(place) for place in full],
+        "empty": [
+            {
+                "id": place.loaded.board.id,
+                "title": place.loaded.board.title,
+                "protocol": place.loaded.protocol.id,
+                "command": fill_command(place),
+            }
+            for place in material.standings
+            if not _has_results(place)
+        ],
+        "num_unverified": _num_unverified(material.standings),
+        "recent": recent(material.stored, rank_by),
+        "release": newest_version(material.stored),
+        "problems": problems(material.stored, material.reasons, rank_by),
     }
 
 
-def last_change(standing: Standing) -> str:
-    """The day of a board's newest run, or an empty text."""
-    days = [str(day)[:10] for frame in (standing.ranked, standing.unranked) for day in frame["created_at"]]
-    return max(days, default="")
+def _has_results(place: Standing) -> bool:
+    return bool(len(place.ranked) or len(place.unranked))
 
 
-def _card(standing: Standing) -> dict[str, Any]:
-    loaded = standing.loaded
-    column = column_of(loaded.rank_by)
-    return {
-        "id": loaded.board.id,
-        "title": loaded.board.title,
-        "description": loaded.board.description,
-        "protocol": loaded.protocol.id,
-        "metric": column.label,
-        "num_ranked": standing.num_ranked,
-        "num_unranked": len(standing.unranked),
-        "leaders": _leaders(loaded, standing, column),
-        "last_change": last_change(standing),
-    }
-
-
-def _leaders(loaded: LoadedBoard, standing: Standing, column: Column) -> list[_Leader]:
-    top = standing.ranked.head(min(3, standing.num_ranked)).to_dict("records")
-    stem = f"metrics.{loaded.rank_by}"
-    intervals = [_interval(run, stem) for run in top]
-    known = [interval for interval in intervals if interval is not None]
-    scale = (min(low for low, _, _ in known), max(high for _, _, high in known)) if known else (0.0, 1.0)
-    return [
-        _Leader(
-            rank=run["rank"],
-            title=run["submission.title"],
-            team=run["submission.team"] if is_missing(run["submission.team_title"]) else run["submission.team_title"],
-            slug=slug(run["entry"]),
-            value=column.text(run[f"{stem}.value"]),
-            interval=column.interval(run.get(f"{stem}.ci_low"), run.get(f"{stem}.ci_high")),
-            glyph=None if interval is None else _glyph(interval, scale),
-        )
-        for run, interval in zip(top, intervals, strict=True)
+def _headline(material: Material, num_boards: int) -> list[tuple[str, str, str]]:
+    """The facts at the top: label, value, and what stands small behind it."""
+    if not material.stored:
+        return []
+    entries = {item.result.entry for item in material.stored}
+    statuses = Counter(item.result.status for item in material.stored)
+    measured = sum(statuses[status] for status in ("verified", "self-reported"))
+    facts = [
+        ("Submissions", f"{len(entries):,}", ""),
+        ("Boards", f"{num_boards:,}", "with results"),
+        ("Measured", f"{measured:,}", f"{statuses['verified']:,} verified"),
     ]
+    if statuses["imported"]:
+        facts.append(("Imported", f"{statuses['imported']:,}", "results"))
+    facts.append(("Last change", max(last_change(place) for place in material.standings) if num_boards else "", ""))
+    return [fact for fact in facts if fact[1]]
 
 
-def _interval(run: Mapping[Hashable, Any], stem: str) -> tuple[float, float, float] | None:
-    low, value, high = (run.get(f"{stem}.{key}") for key in ("ci_low", "value", "ci_high"))
-    return None if is_missing(low) or is_missing(high) else (float(low), float(value), float(high))  # type: ignore[arg-type]
-
-
-def _glyph(interval: tuple[float, float, float], scale: tuple[float, float]) -> Glyph:
-    start, end = scale
-    low, value, high = (
-        round(4 + (GLYPH_WIDTH - 8) * (number - start) / ((end - start) or 1.0), 1) for number in interval
-    )
-    return Glyph(low, value, high)
-
-
-def _recent(item: Stored, reasons: Mapping[str, str]) -> dict[str, Any]:
-    result = item.result
-    top1 = result.metrics.get("top1")
-    return {
-        "day": result.created_at[:10],
-        "title": result.submission.title,
-        "team": team_of(result),
-        "slug": slug(result.entry),
-        "protocol": result.protocol.id,
-        "status": status_words(item),
-        "top1": COLUMNS["top1"].text(top1.value if top1 else None),
-        "interval": COLUMNS["top1"].interval(top1.ci_low, top1.ci_high) if top1 else DASH,
-        "reason": reasons.get(item.run, ""),
-    }
+def _num_unverified(standings: Sequence[Standing]) -> int:
+    """How many entries have a rank and wait for a maintainer's run."""
+    waiting: set[str] = set()
+    for place in standings:
+        has_rank = place.ranked["rank"].notna().to_numpy(dtype=bool)
+        own = (place.ranked["status"].map(TRUST) == TRUST["self-reported"]).to_numpy(dtype=bool)
+        waiting.update(place.ranked["entry"][has_rank & own])
+    return len(waiting)
 
 
 def _index_json(standings: Sequence[Standing], num_results: int) -> str:
@@ -149,7 +88,8 @@ def _index_json(standings: Sequence[Standing], num_results: int) -> str:
     boards = []
     for standing in standings:
         stem = f"metrics.{standing.loaded.rank_by}"
-        keys = ("rank", "rank_low", "rank_high", "entry", "run", f"{stem}.value", f"{stem}.ci_low", f"{stem}.ci_high")
+        names = ("rank", "rank_low", "rank_high", "status", "entry", "run")
+        keys = (*names, f"{stem}.value", f"{stem}.ci_low", f"{stem}.ci_high")
         top = standing.ranked.head(min(3, standing.num_ranked)).to_dict("records")
         boards.append(
             {
