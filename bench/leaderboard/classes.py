@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.leaderboard.columns import COLUMNS
+from bench.leaderboard.columns import COLUMNS, DASH
 from bench.leaderboard.exports import csv_text
 from bench.records.breakdown import Breakdown
 
@@ -34,6 +34,8 @@ class ClassRow(NamedTuple):
     bar: float
     """Length of the bar, in CSS pixels."""
     counts: str
+    difference: str
+    """Accuracy minus the board's median, in points; empty where there is no median."""
 
 
 class Classes(NamedTuple):
@@ -44,39 +46,54 @@ class Classes(NamedTuple):
     num_classes: str
     confusions: list[tuple[str, str, str]]
     """The label, what it was taken for, how often."""
+    medians: str
+    """What the differences are differences to, in words; empty where there are none."""
 
 
-def classes_of(breakdown: Breakdown, names: ClassNames) -> Classes:
-    """Best and worst classes and the largest confusions; all classes where they are few."""
+def classes_of(
+    breakdown: Breakdown, names: ClassNames, medians: Sequence[float | None] = (), words: str = ""
+) -> Classes:
+    """Best and worst classes and the largest confusions; all classes where they are few.
+
+    Args:
+        breakdown: The counts.
+        names: The classes.
+        medians: By class index the accuracy to compare with, None where there is none; empty for no comparison.
+        words: What these medians are.
+    """
     present = [index for index, total in enumerate(breakdown.num_samples) if total]
     by_accuracy = sorted(
         present, key=lambda index: (breakdown.num_top1[index] / breakdown.num_samples[index], -index), reverse=True
     )
-    rows = [_class_row(breakdown, names, index) for index in by_accuracy]
-    few = len(rows) <= 2 * NUM_EXTREME_CLASSES
-    tables = (
-        [("All classes, best first", rows)]
+    few = len(by_accuracy) <= 2 * NUM_EXTREME_CLASSES
+    picked = (
+        [("All classes, best first", by_accuracy)]
         if few
         else [
-            (f"Best {NUM_EXTREME_CLASSES} classes", rows[:NUM_EXTREME_CLASSES]),
-            (f"Worst {NUM_EXTREME_CLASSES} classes", rows[: -NUM_EXTREME_CLASSES - 1 : -1]),
+            (f"Best {NUM_EXTREME_CLASSES} classes", by_accuracy[:NUM_EXTREME_CLASSES]),
+            (f"Worst {NUM_EXTREME_CLASSES} classes", by_accuracy[: -NUM_EXTREME_CLASSES - 1 : -1]),
         ]
     )
+    tables = [
+        (caption, [_class_row(breakdown, names, index, medians) for index in indices]) for caption, indices in picked
+    ]
     confusions = [
         (names.names[confusion.label], names.names[confusion.answer], f"{confusion.count:,}")
         for confusion in breakdown.confusions[:NUM_EXTREME_CLASSES]
     ]
-    return Classes(tables, f"{len(rows):,}", confusions)
+    return Classes(tables, f"{len(by_accuracy):,}", confusions, words if medians else "")
 
 
-def _class_row(breakdown: Breakdown, names: ClassNames, index: int) -> ClassRow:
+def _class_row(breakdown: Breakdown, names: ClassNames, index: int, medians: Sequence[float | None]) -> ClassRow:
     right, total = breakdown.num_top1[index], breakdown.num_samples[index]
+    median = medians[index] if medians else None
     return ClassRow(
         wnid=names.wnids[index],
         name=names.names[index],
         accuracy=COLUMNS["top1"].text(right / total),
         bar=round(_BAR_WIDTH * right / total, 1),
         counts=f"{right:,} of {total:,}",
+        difference=(DASH if medians else "") if median is None else f"{100 * (right / total - median):+.1f}",
     )
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import xxhash
+
 from bench.leaderboard.exports import csv_of_rows, json_text
 from bench.leaderboard.slugs import slug
 from bench.records.breakdown import Breakdown
 from bench.store import Stored
 
-__all__ = ["Entry", "Place", "entry_csv", "entry_json"]
+__all__ = ["Entry", "Place", "breakdown_digests", "entry_csv", "entry_json"]
 
 
 class Place(NamedTuple):
@@ -26,6 +28,8 @@ class Place(NamedTuple):
     num_ranked: int
     metric: str
     """The metric that decides the rank."""
+    status: str = ""
+    """Who stands for its numbers; it is ranked among those of the same status."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,14 @@ class Entry:
         for stored in sorted(self.runs, key=lambda stored: (stored.run in ranked, _is_good(stored)), reverse=True):
             shown.setdefault(stored.result.protocol.id, stored)
         return sorted(shown.values(), key=lambda stored: (stored.run not in ranked, stored.result.protocol.id))
+
+
+def breakdown_digests(entry: Entry) -> list[tuple[str, str]]:
+    """The runs that have counts by class, each with a digest of them; the counts lie beside the result."""
+    return [
+        (run, xxhash.xxh3_128_hexdigest(repr(breakdown).encode()))
+        for run, breakdown in sorted(entry.breakdowns.items())
+    ]
 
 
 def _is_good(stored: Stored) -> bool:

@@ -144,6 +144,6 @@ class Material:
             for entry, run, rank, low, high, status in zip(*(frame[name].tolist() for name in names), strict=True):
                 number = int(sizes[status])
                 places.setdefault(entry, []).append(
-                    Place(board.id, board.title, run, rank, low, high, number, place.loaded.rank_by)
+                    Place(board.id, board.title, run, rank, low, high, number, place.loaded.rank_by, status)
                 )
         return places

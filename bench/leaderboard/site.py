@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.leaderboard.badges import badge_pages
 from bench.leaderboard.board_files import board_file_pages
 from bench.leaderboard.board_page import board_pages
+from bench.leaderboard.compare import compare_pages
 from bench.leaderboard.feed import feed_pages
 from bench.leaderboard.history_page import history_pages
 from bench.leaderboard.index import index_pages
@@ -58,6 +59,7 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     board_file_pages,
     history_pages,
     submission_pages,
+    compare_pages,
     throughput_pages,
     index_pages,
     feed_pages,

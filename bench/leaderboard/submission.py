@@ -1,59 +1,57 @@
-"""The page of a submission: its ranks, and for each protocol the numbers of one run and where they come from."""
+"""The page of a submission: its ranks, what each protocol says of it, who is close to it, and how to cite it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from bench.leaderboard.classes import Classes, ClassNames, classes_csv, classes_of
-from bench.leaderboard.columns import COLUMNS, DASH, EN_DASH, column_of
-from bench.leaderboard.entry import Entry, Place, entry_csv, entry_json
-from bench.leaderboard.facts import Fact, link_or_none, provenance, status_words, team_of
+import xxhash
+
+from bench.leaderboard.citation import Badge, badge_markdown, bibtex
+from bench.leaderboard.classes import ClassNames, classes_csv
+from bench.leaderboard.columns import COLUMNS, DASH, EN_DASH
+from bench.leaderboard.entry import Entry, Place, breakdown_digests, entry_csv, entry_json
+from bench.leaderboard.facts import Fact, link_or_none, status_words, team_of
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
-from bench.metrics import METRICS
-from bench.records.result import Failure, Result, Retraction
+from bench.leaderboard.sections import Section, sections_of
+from bench.leaderboard.slugs import slug
+from bench.leaderboard.speed import Speed, SpeedPoint, curves_of, speed_points
+from bench.leaderboard.surroundings import (
+    Joined,
+    Medians,
+    Near,
+    Neighbours,
+    joined_runs,
+    medians_of,
+    neighbours_of,
+)
+from bench.records.result import Failure
 from bench.store import Stored
 
-__all__ = ["SubmissionPage", "submission_page", "submission_pages"]
+__all__ = ["SubmissionPage", "Surroundings", "submission_page", "submission_pages"]
 
 
 class _Place(NamedTuple):
     href: str
     title: str
     rank: int | None
+    among: str
+    """How many of which status are ranked, coarsely, so that one more result does not change every page."""
     span: str
-    num_ranked: str
 
 
-class _Metric(NamedTuple):
+class _Near(NamedTuple):
+    slug: str
     title: str
-    help: str
+    team: str
     value: str
-    unit: str
-    interval: str
-    basis: str
-    """What it is computed from: a count, a number of classes or of images."""
-
-
-class _Cost(NamedTuple):
-    title: str
-    value: str
-    unit: str
-    interval: str
-    device: str
-
-
-class _Claim(NamedTuple):
-    name: str
-    claimed: str
-    measured: str
     difference: str
-    verdict: str
-    flagged: bool
+    cost: str
+    ratio: str
 
 
 class _Run(NamedTuple):
@@ -72,24 +70,19 @@ class _Failed(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Section:
-    """What a page says of one protocol."""
+class Surroundings:
+    """What pages say about other entries."""
 
-    id: str
-    title: str
-    status: str
-    reason: str | None
-    retraction: Retraction | None
-    failure: Failure | None
-    metrics: list[_Metric]
-    costs: list[_Cost]
-    claims: list[_Claim]
-    provenance: list[Fact]
-    environment: list[tuple[str, str]]
-    timing: list[tuple[str, str]]
-    notes: tuple[str, ...]
-    classes: Classes | None
-    classes_csv: str
+    by_run: Mapping[str, Stored] = field(default_factory=dict)
+    """Every run."""
+    joined: Mapping[str, tuple[Joined, ...]] = field(default_factory=dict)
+    """From entry to results of its architecture."""
+    neighbours: Mapping[str, Neighbours] = field(default_factory=dict)
+    """From entry to who is close to it."""
+    medians: Mapping[str, Medians] = field(default_factory=dict)
+    """From run to the class medians of its board."""
+    url: str | None = None
+    """Where the site stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,40 +97,63 @@ class SubmissionPage:
     links: list[tuple[str, str]]
     about: list[Fact]
     places: list[_Place]
-    sections: list[_Section]
+    sections: list[Section]
+    speed: Speed
+    speed_entries: Mapping[str, str]
+    """From the run of another entry's measurement to that entry's page."""
+    nearby: list[tuple[str, list[_Near]]]
+    """Captions and neighbours."""
+    nearby_board: str
+    nearby_metric: str
+    nearby_cost: str
+    compare: str
+    """The hash that compares it with its neighbours."""
     history: list[_Run]
     failures: list[_Failed]
     """Failed runs that no section shows."""
+    bibtex: str
+    badges: list[Badge]
 
 
 def submission_pages(material: Material) -> Iterator[Page]:
-    """The files of all submissions; a page is made only where its runs or places changed."""
+    """The files of all submissions; a page is made only where its runs, its places or its neighbours changed."""
+    breakdowns = {run: found for entry in material.entries for run, found in entry.breakdowns.items()}
+    around = Surroundings(
+        by_run=material.by_run,
+        joined=joined_runs(material.standings),
+        neighbours=neighbours_of(material.standings),
+        medians=medians_of(material.standings, breakdowns),
+        url=material.url,
+    )
+    digests = {
+        id(one): xxhash.xxh3_128_hexdigest(repr(one).encode())
+        for one in {id(one): one for one in around.medians.values()}.values()
+    }
     for entry in material.entries:
         base = f"submissions/{entry.slug}"
-        inputs = _inputs(entry)
-        yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, material))
-        yield Page.lazy(f"{base}.csv", inputs, partial(entry_csv, entry))
-        yield Page.lazy(f"{base}.json", inputs, partial(entry_json, entry))
+        records = [(item.run, item.retraction) for item in entry.runs]
+        classes = breakdown_digests(entry)
+        said = [entry.reasons.get(item.run) for item in entry.runs]
+        compared = sorted({digests[id(around.medians[run])] for run, _ in classes if run in around.medians})
+        others = (around.joined.get(entry.key), around.neighbours.get(entry.key), compared, around.url)
+        inputs = (records, said, classes, [_place(place) for place in entry.places], others)
+        yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, around, material))
+        yield Page.lazy(f"{base}.csv", records, partial(entry_csv, entry))
+        yield Page.lazy(f"{base}.json", records, partial(entry_json, entry))
         for item in entry.shown_runs():
             if (breakdown := entry.breakdowns.get(item.run)) is not None:
                 names = material.class_names[breakdown.classes]
                 path = f"{base}.{item.result.protocol.id}.classes.csv"
-                yield Page.lazy(path, inputs, partial(classes_csv, breakdown, names))
+                yield Page.lazy(path, (item.run, classes), partial(classes_csv, breakdown, names))
 
 
-def _inputs(entry: Entry) -> object:
-    """What the pages of a submission are made from; a result is immutable, so its run id stands for its content."""
-    said = [(item.run, item.retraction, entry.reasons.get(item.run)) for item in entry.runs]
-    return (entry.key, said, entry.places, sorted(entry.breakdowns.items()))
-
-
-def _html(entry: Entry, material: Material) -> bytes:
-    content = submission_page(entry, material.class_names, material.protocol_titles)
+def _html(entry: Entry, around: Surroundings, material: Material) -> bytes:
+    content = submission_page(entry, material.class_names, material.protocol_titles, around)
     return render("submission.html", {"root": "../", **material.common, "page": content})
 
 
 def submission_page(
-    entry: Entry, classes: Mapping[str, ClassNames], protocol_titles: Mapping[str, str]
+    entry: Entry, classes: Mapping[str, ClassNames], protocol_titles: Mapping[str, str], around: Surroundings
 ) -> SubmissionPage:
     """What the page of a submission shows.
 
@@ -145,11 +161,15 @@ def submission_page(
         entry: The submission and its runs.
         classes: The class tables that the breakdowns name.
         protocol_titles: The titles of the protocols, by id.
+        around: What there is to say of others.
     """
     newest = entry.runs[0].result
     submission = newest.submission
     shown = entry.shown_runs()
     links = (("Paper", link_or_none(submission.paper)), ("Code", link_or_none(submission.code)))
+    points = _speed(entry, around)
+    near = around.neighbours.get(entry.key)
+    cited = shown[0].result
     return SubmissionPage(
         slug=entry.slug,
         title=submission.title,
@@ -161,15 +181,25 @@ def submission_page(
             Fact("Licence", submission.license or "not stated", link=link_or_none(submission.license)),
             Fact("Extra training data", submission.extra_training_data),
             Fact("Model source", submission.source),
+            *([Fact("Architecture", submission.architecture)] if submission.architecture else []),
         ],
         places=[_place(place) for place in entry.places],
-        sections=[_section(entry, stored, classes, protocol_titles) for stored in shown],
+        sections=sections_of(entry, classes, protocol_titles, around.medians),
+        speed=Speed(points, curves_of(points)),
+        speed_entries={point.run: f"{slug(point.entry)}.html" for point in points if point.entry != entry.key},
+        nearby=[] if near is None else _nearby(near, around.by_run),
+        nearby_board="" if near is None else near.board,
+        nearby_metric="" if near is None else near.metric.label,
+        nearby_cost="" if near is None or near.cost is None else near.cost.label,
+        compare=_compare_hash(entry.slug, near, around.by_run),
         history=[_history(entry, stored) for stored in entry.runs],
         failures=[
             _Failed(stored.run, stored.result.failure)
             for stored in entry.runs
             if stored.result.failure is not None and stored not in shown
         ],
+        bibtex=bibtex(cited, metric=_cited_metric(entry, cited.run), url=around.url),
+        badges=[badge_markdown(place.board_id, place.board_title, entry.key, around.url) for place in entry.places],
     )
 
 
@@ -178,114 +208,55 @@ def _place(place: Place) -> _Place:
         href=f"../boards/{place.board_id}.html",
         title=place.board_title,
         rank=place.rank,
+        among=f"{_coarse(place.num_ranked)} {place.status}".rstrip(),
         span="no other rank is possible"
         if place.rank_low == place.rank_high
         else f"possible ranks {place.rank_low}{EN_DASH}{place.rank_high}",
-        num_ranked=f"{place.num_ranked:,}",
     )
 
 
-def _section(
-    entry: Entry, stored: Stored, classes: Mapping[str, ClassNames], protocol_titles: Mapping[str, str]
-) -> _Section:
-    result = stored.result
-    breakdown = entry.breakdowns.get(stored.run)
-    return _Section(
-        id=result.protocol.id,
-        title=protocol_titles.get(result.protocol.id, result.protocol.id),
-        status=status_words(stored),
-        reason=entry.reasons.get(stored.run),
-        retraction=stored.retraction,
-        failure=result.failure,
-        metrics=[_metric(name, result) for name in _ordered(result)],
-        costs=[_cost(name, result) for name in sorted(result.costs)],
-        claims=_claims(result),
-        provenance=provenance(result),
-        environment=[(name, str(value)) for name, value in sorted(result.environment.items())],
-        timing=[(name, f"{value:,.2f}") for name, value in sorted(result.timing.items())],
-        notes=result.notes,
-        classes=None if breakdown is None else classes_of(breakdown, classes[breakdown.classes]),
-        classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
+def _coarse(number: int) -> str:
+    """A count up to 99, above that its first two digits."""
+    if number < 100:
+        return str(number)
+    unit = 10 ** (len(str(number)) - 2)
+    return f"{number:,}" if number % unit == 0 else f"more than {number // unit * unit:,}"
+
+
+def _speed(entry: Entry, around: Surroundings) -> list[SpeedPoint]:
+    """Its own throughputs, and those that boards join to it."""
+    joined = [(one.title, around.by_run[one.run]) for one in around.joined.get(entry.key, ())]
+    return speed_points([*(("", item) for item in entry.runs), *joined])
+
+
+def _nearby(near: Neighbours, by_run: Mapping[str, Stored]) -> list[tuple[str, list[_Near]]]:
+    groups = [(f"Next in {near.metric.title}", near.by_metric)]
+    if near.cost is not None and near.by_cost:
+        groups.append((f"Closest in {near.cost.title}", near.by_cost))
+    return [(caption, [_near(one, near, by_run[one.run]) for one in found]) for caption, found in groups if found]
+
+
+def _near(one: Near, near: Neighbours, item: Stored) -> _Near:
+    own = near.own.cost
+    return _Near(
+        slug=slug(item.result.entry),
+        title=item.result.submission.title,
+        team=team_of(item.result),
+        value=near.metric.text(one.value),
+        difference=near.metric.difference(one.value - near.own.value),
+        cost=DASH if near.cost is None else near.cost.text(one.cost),
+        ratio=f"\N{MULTIPLICATION SIGN}{one.cost / own:.2f}" if one.cost is not None and own else DASH,
     )
 
 
-def _ordered(result: Result) -> list[str]:
-    """The metrics of a result in the order of the table of metrics, unknown ones last."""
-    return [name for name in METRICS if name in result.metrics] + sorted(result.metrics.keys() - METRICS.keys())
+def _compare_hash(own: str, near: Neighbours | None, by_run: Mapping[str, Stored]) -> str:
+    runs = [] if near is None else [*near.by_metric, *near.by_cost]
+    others = dict.fromkeys(slug(by_run[one.run].result.entry) for one in runs)
+    return "&".join(f"m={name}" for name in [own, *others][:8])
 
 
-def _metric(name: str, result: Result) -> _Metric:
-    estimate, column, metric = result.metrics[name], column_of(name), METRICS.get(name)
-    basis = f"{estimate.num_samples:,} images"
-    if estimate.count is not None:
-        basis = f"{estimate.count:,} of {estimate.num_samples:,}"
-    elif estimate.num_classes is not None:
-        basis = f"{estimate.num_classes:,} classes"
-    return _Metric(
-        title=metric.title if metric else name,
-        help=metric.help if metric else "",
-        value=column.text(estimate.value),
-        unit=column.unit,
-        interval=column.interval(estimate.ci_low, estimate.ci_high),
-        basis=basis,
-    )
-
-
-def _cost(name: str, result: Result) -> _Cost:
-    cost, column = result.costs[name], COLUMNS.get(name)
-    known = cost.ci_low is not None and cost.ci_high is not None
-    return _Cost(
-        title=column.title if column else _cost_title(name, cost.unit),
-        value=column.text(cost.value) if column else f"{cost.value:,.6g}",
-        unit=column.unit if column else cost.unit,
-        interval=f"{cost.ci_low:,.6g}{EN_DASH}{cost.ci_high:,.6g}" if known else "",
-        device=cost.device or "",
-    )
-
-
-def _cost_title(name: str, unit: str) -> str:
-    """The name of a cost in words, without the unit at its end."""
-    suffix = "_" + unit.lower().replace("/", "_per_")
-    words = name.removesuffix(suffix).replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def _claims(result: Result) -> list[_Claim]:
-    """What the authors report against what was measured; flagged where the interval does not hold the claim."""
-    claims = result.submission.claims
-    if claims is None or result.failure is not None:
-        return []
-    rows = []
-    for name, claimed in (("top1", claims.top1), ("top5", claims.top5)):
-        estimate, column = result.metrics.get(name), COLUMNS[name]
-        if claimed is None or estimate is None:
-            continue
-        low, high = estimate.ci_low, estimate.ci_high
-        known = low is not None and high is not None
-        flagged = low is not None and high is not None and not low <= claimed <= high
-        verdict = "outside the 95% interval" if flagged else "within the 95% interval" if known else "no interval"
-        difference = column.difference(estimate.value - claimed)
-        rows.append(
-            _Claim(METRICS[name].title, column.text(claimed), column.text(estimate.value), difference, verdict, flagged)
-        )
-    if claims.num_params is not None and (cost := result.costs.get("num_params")) is not None:
-        same, gap = cost.value == claims.num_params, cost.value - claims.num_params
-        rows.append(
-            _Claim(
-                "Parameters",
-                f"{claims.num_params:,}",
-                f"{cost.value:,.0f}",
-                f"{gap:+,.0f}",
-                "equal" if same else "differs",
-                not same,
-            )
-        )
-    if claims.precision is not None and result.precision is not None:
-        same = claims.precision == result.precision
-        rows.append(
-            _Claim("Arithmetic", claims.precision, result.precision, "", "equal" if same else "differs", not same)
-        )
-    return rows
+def _cited_metric(entry: Entry, run: str) -> str:
+    return next((place.metric for place in entry.places if place.run == run), "top1")
 
 
 def _history(entry: Entry, stored: Stored) -> _Run:

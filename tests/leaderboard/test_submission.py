@@ -13,7 +13,7 @@ from leaderboard.made_results import breakdown_of, run_of
 from bench.leaderboard.classes import ClassNames, classes_csv
 from bench.leaderboard.entry import Entry, Place, entry_csv, entry_json
 from bench.leaderboard.frame import flat_row
-from bench.leaderboard.submission import submission_page
+from bench.leaderboard.submission import SubmissionPage, Surroundings, submission_page
 from bench.records.breakdown import Breakdown
 from bench.records.result import Cost, Failure, Result
 from bench.records.submission import Claims
@@ -29,7 +29,7 @@ NAMES = {
 
 def _entry(*results: Result, ranked: str = "", breakdowns: dict[str, Breakdown] | None = None) -> Entry:
     runs = [Stored(result=result, path=Path(f"{result.run}.json")) for result in results]
-    places = [Place("tiny", "Tiny board", ranked, 2, 1, 3, 5, "top1")] if ranked else []
+    places = [Place("tiny", "Tiny board", ranked, 2, 1, 3, 1556, "top1", "verified")] if ranked else []
     return Entry(
         key=results[0].entry,
         runs=runs,
@@ -40,13 +40,18 @@ def _entry(*results: Result, ranked: str = "", breakdowns: dict[str, Breakdown] 
     )
 
 
+def _page(entry: Entry, around: Surroundings | None = None) -> SubmissionPage:
+    names = {f"shapes{size}": found for size, found in NAMES.items()}
+    return submission_page(entry, names, {}, around or Surroundings())
+
+
 @pytest.mark.parametrize(
     ("claimed", "verdict", "flagged"),
     [(0.90, "within the 95% interval", False), (0.86, "outside the 95% interval", True)],
 )
 def test_a_claim_outside_the_interval_is_flagged(claimed: float, verdict: str, flagged: bool) -> None:
     """450 of 500: 0.8706 to 0.9234."""
-    page = submission_page(_entry(run_of("net", 450, words={"claims": Claims(top1=claimed)})), {}, {})
+    page = _page(_entry(run_of("net", 450, words={"claims": Claims(top1=claimed)})))
 
     (claim,) = page.sections[0].claims
     assert (claim.verdict, claim.flagged) == (verdict, flagged)
@@ -57,7 +62,7 @@ def test_other_claims_must_be_equal() -> None:
     """Parameters and arithmetic have no interval."""
     words = {"claims": Claims(num_params=1_234_000, precision="bf16")}
 
-    page = submission_page(_entry(run_of("net", words=words)), {}, {})
+    page = _page(_entry(run_of("net", words=words)))
 
     assert [(claim.name, claim.flagged) for claim in page.sections[0].claims] == [
         ("Parameters", True),
@@ -69,7 +74,7 @@ def test_the_ranked_run_is_the_one_that_is_shown() -> None:
     """A newer run that no board ranks does not replace it; all runs are in the history."""
     old, new = run_of("net", 450, hours=1), run_of("net", 300, hours=2)
 
-    page = submission_page(_entry(new, old, ranked=old.run), {}, {})
+    page = _page(_entry(new, old, ranked=old.run))
 
     assert page.sections[0].metrics[0].value == "90.00"
     assert [run.run for run in page.history] == [new.run, old.run]
@@ -81,7 +86,7 @@ def test_a_good_run_is_shown_before_a_newer_failure() -> None:
     failure = Failure(outcome="load_error", message="no such file")
     failed_run = run_of("net", None, hours=2, status="failed", failure=failure)
 
-    page = submission_page(_entry(failed_run, run_of("net", 450, hours=1)), {}, {})
+    page = _page(_entry(failed_run, run_of("net", 450, hours=1)))
 
     assert page.sections[0].failure is None
     assert [(failed.run, failed.failure.message) for failed in page.failures] == [(failed_run.run, "no such file")]
@@ -100,7 +105,7 @@ def test_best_and_worst_classes_of_many() -> None:
         confusions=(),
     )
 
-    page = submission_page(_entry(run, breakdowns={run.run: breakdown}), {"shapes100": NAMES[100]}, {})
+    page = _page(_entry(run, breakdowns={run.run: breakdown}))
 
     classes = page.sections[0].classes
     assert classes is not None
@@ -114,7 +119,7 @@ def test_few_classes_are_one_table_with_their_confusions() -> None:
     """Best and worst of ten would show each class twice."""
     run = run_of("net")
 
-    page = submission_page(_entry(run, breakdowns={run.run: breakdown_of()}), {"shapes10": NAMES[10]}, {})
+    page = _page(_entry(run, breakdowns={run.run: breakdown_of()}))
 
     classes = page.sections[0].classes
     assert classes is not None
@@ -126,7 +131,7 @@ def test_a_link_that_is_none_is_not_shown() -> None:
     """Autoescape does not stop `javascript:`; a result may hold any text there."""
     words = {"paper": "javascript:alert(1)", "code": "https://example.org/code"}
 
-    page = submission_page(_entry(run_of("net", words=words)), {}, {})
+    page = _page(_entry(run_of("net", words=words)))
 
     assert page.links == [("Code", "https://example.org/code")]
 
@@ -135,7 +140,7 @@ def test_costs_are_named_without_their_unit() -> None:
     """The unit stands behind the value."""
     costs = {"throughput_img_per_s": Cost(value=1234.5, unit="img/s", ci_low=1200.0, ci_high=1250.0, device="A100")}
 
-    (cost,) = submission_page(_entry(run_of("net", costs=costs)), {}, {}).sections[0].costs
+    (cost,) = _page(_entry(run_of("net", costs=costs))).sections[0].costs
 
     assert (cost.title, cost.value, cost.unit, cost.device) == ("Throughput", "1,234.5", "img/s", "A100")
 

@@ -1,0 +1,199 @@
+"""The sections of a submission's page: what it says of each protocol, and of all numbers that were taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bench.leaderboard.claims import Claim, claims_of
+from bench.leaderboard.classes import Classes, ClassNames, classes_of
+from bench.leaderboard.columns import COLUMNS, EN_DASH, column_of
+from bench.leaderboard.entry import Entry
+from bench.leaderboard.facts import provenance, status_words
+from bench.leaderboard.reliability import Reliability, reliability_of
+from bench.leaderboard.surroundings import Medians
+from bench.metrics import METRICS
+from bench.records.result import Failure, Result, Retraction
+from bench.store import Stored
+
+__all__ = ["Section", "cost_title", "sections_of"]
+
+
+class _Metric(NamedTuple):
+    protocol: str
+    """The protocol's title, on the first metric of a run."""
+    title: str
+    help: str
+    value: str
+    unit: str
+    interval: str
+    basis: str
+    """What it is computed from: a count, a number of classes or of images."""
+
+
+class _Cost(NamedTuple):
+    title: str
+    value: str
+    unit: str
+    interval: str
+    device: str
+
+
+class _Facts(NamedTuple):
+    """A label and its values: one a run, each once."""
+
+    label: str
+    values: tuple[str, ...]
+    code: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """What a page says of one run, or of all imported ones together."""
+
+    id: str
+    title: str
+    status: str
+    is_joint: bool
+    """It holds several protocols, so its table names them."""
+    reasons: list[str]
+    retraction: Retraction | None
+    failure: Failure | None
+    metrics: list[_Metric]
+    costs: list[_Cost]
+    claims: list[Claim]
+    provenance: list[_Facts]
+    environment: list[tuple[str, str]]
+    timing: list[tuple[str, str]]
+    notes: tuple[str, ...]
+    classes: Classes | None
+    classes_csv: str
+    reliability: Reliability | None
+
+
+def sections_of(
+    entry: Entry,
+    classes: Mapping[str, ClassNames],
+    protocol_titles: Mapping[str, str],
+    medians: Mapping[str, Medians],
+) -> list[Section]:
+    """A section for each protocol in the order of `shown_runs`; imported runs share one, as one source reports them."""
+    sections, joint = [], [item for item in entry.shown_runs() if _is_plain_import(item)]
+    for item in entry.shown_runs():
+        if len(joint) < 2 or item not in joint:
+            sections.append(_section(entry, [item], classes, protocol_titles, medians))
+        elif item is joint[0]:
+            sections.append(_section(entry, joint, classes, protocol_titles, medians))
+    return sections
+
+
+def _is_plain_import(item: Stored) -> bool:
+    return item.result.status == "imported" and item.retraction is None
+
+
+def _section(
+    entry: Entry,
+    runs: Sequence[Stored],
+    classes: Mapping[str, ClassNames],
+    protocol_titles: Mapping[str, str],
+    medians: Mapping[str, Medians],
+) -> Section:
+    stored, result, is_joint = runs[0], runs[0].result, len(runs) > 1
+    breakdown = entry.breakdowns.get(stored.run)
+    titles = [protocol_titles.get(item.result.protocol.id, item.result.protocol.id) for item in runs]
+    costs = {_cost(name, item.result): None for item in runs for name in sorted(item.result.costs)}
+    environment = {pair: None for item in runs for pair in item.result.environment.items()}
+    return Section(
+        id="reported" if is_joint else result.protocol.id,
+        title="Reported numbers" if is_joint else titles[0],
+        status=status_words(stored),
+        is_joint=is_joint,
+        reasons=_reasons(entry, runs, titles),
+        retraction=stored.retraction,
+        failure=result.failure,
+        metrics=[row for title, item in zip(titles, runs, strict=True) for row in _metrics(title, item.result)],
+        costs=list(costs),
+        claims=claims_of(result),
+        provenance=_provenance([item.result for item in runs]),
+        environment=[(name, str(value)) for name, value in sorted(environment, key=str)],
+        timing=[(name, f"{value:,.2f}") for name, value in sorted(result.timing.items())],
+        notes=tuple(dict.fromkeys(note for item in runs for note in item.result.notes)),
+        classes=None if breakdown is None else _classes(stored, entry, classes, medians),
+        classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
+        reliability=None if breakdown is None else reliability_of(breakdown.reliability),
+    )
+
+
+def _reasons(entry: Entry, runs: Sequence[Stored], titles: Sequence[str]) -> list[str]:
+    """Why runs are not ranked; with the protocol where there are several."""
+    said = [(title, entry.reasons.get(item.run)) for title, item in zip(titles, runs, strict=True)]
+    return [f"{title}: {reason}" if len(runs) > 1 else reason for title, reason in said if reason is not None]
+
+
+def _classes(
+    stored: Stored, entry: Entry, classes: Mapping[str, ClassNames], medians: Mapping[str, Medians]
+) -> Classes:
+    breakdown = entry.breakdowns[stored.run]
+    if (found := medians.get(stored.run)) is None:
+        return classes_of(breakdown, classes[breakdown.classes])
+    words = f"the class's median over {found.num_submissions:,} submissions of {found.board}"
+    return classes_of(breakdown, classes[breakdown.classes], found.accuracy, words)
+
+
+def _metrics(protocol: str, result: Result) -> list[_Metric]:
+    """The metrics in the order of the table of metrics, unknown ones last."""
+    names = [name for name in METRICS if name in result.metrics] + sorted(result.metrics.keys() - METRICS.keys())
+    return [_metric(name, result, "" if index else protocol) for index, name in enumerate(names)]
+
+
+def _metric(name: str, result: Result, protocol: str) -> _Metric:
+    estimate, column, metric = result.metrics[name], column_of(name), METRICS.get(name)
+    basis = f"{estimate.num_samples:,} images"
+    if estimate.count is not None:
+        basis = f"{estimate.count:,} of {estimate.num_samples:,}"
+    elif estimate.num_classes is not None:
+        basis = f"{estimate.num_classes:,} classes"
+    return _Metric(
+        protocol=protocol,
+        title=metric.title if metric else name,
+        help=metric.help if metric else "",
+        value=column.text(estimate.value),
+        unit=column.unit,
+        interval=column.interval(estimate.ci_low, estimate.ci_high),
+        basis=basis,
+    )
+
+
+def _cost(name: str, result: Result) -> _Cost:
+    cost, column = result.costs[name], COLUMNS.get(name)
+    known = cost.ci_low is not None and cost.ci_high is not None
+    return _Cost(
+        title=cost_title(name, cost.unit),
+        value=column.text(cost.value) if column else f"{cost.value:,.6g}",
+        unit=column.unit if column else cost.unit,
+        interval=f"{cost.ci_low:,.6g}{EN_DASH}{cost.ci_high:,.6g}" if known else "",
+        device=cost.device or "",
+    )
+
+
+def cost_title(name: str, unit: str) -> str:
+    """The name of a cost in words, without the unit at its end.
+
+    >>> cost_title("step_time_ms", "ms")
+    'Step time'
+    """
+    if name in COLUMNS:
+        return COLUMNS[name].title
+    suffix = "_" + unit.lower().replace("/", "_per_")
+    words = name.removesuffix(suffix).replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _provenance(results: Sequence[Result]) -> list[_Facts]:
+    """The provenance of runs, label by label; what is equal for all stands there once."""
+    values: dict[str, dict[str, bool]] = {}
+    for result in results:
+        for fact in provenance(result):
+            values.setdefault(fact.label, {})[fact.value] = fact.code
+    return [_Facts(label, tuple(found), next(iter(found.values()))) for label, found in values.items()]
