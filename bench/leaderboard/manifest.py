@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -67,8 +68,15 @@ class Manifest:
         return self._entries.get(path)
 
     @classmethod
-    def load(cls, folder: Path, site: Path) -> Self:
-        """The manifest of a site, or an empty one where there is none that can be read."""
+    def load(cls, folder: Path, site: Path, records: Mapping[str, str]) -> Self:
+        """The manifest of a site, or an empty one where there is none that can be read and holds.
+
+        Args:
+            folder: Where manifests lie.
+            site: The site's folder.
+            records: From the name of every record to a digest of its bytes. A page's inputs name records and not their
+                content, so that a record that was edited in place makes every page anew.
+        """
         try:
             record: Any = json.loads(_path(folder, site).read_bytes())
             if [record[key] for key in ("format_version", "site", "code")] != [
@@ -77,14 +85,23 @@ class Manifest:
                 code_digest(),
             ]:
                 return cls()
+            before = record["records"]
+            if any(before.get(name, digest) != digest for name, digest in records.items()):
+                return cls()
             return cls({path: Entry(inputs, Signature(*rest)) for path, (inputs, *rest) in record["files"].items()})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
-    def save(self, folder: Path, site: Path) -> None:
+    def save(self, folder: Path, site: Path, records: Mapping[str, str]) -> None:
         """Keeps the manifest of a site; a cache that cannot be written costs time, and nothing else."""
         files = {path: (entry.inputs, *entry.signature) for path, entry in self._entries.items()}
-        record = {"format_version": _FORMAT_VERSION, "site": str(site), "code": code_digest(), "files": files}
+        record = {
+            "format_version": _FORMAT_VERSION,
+            "site": str(site),
+            "code": code_digest(),
+            "records": dict(records),
+            "files": files,
+        }
         try:
             write_atomic(_path(folder, site), json.dumps(record, separators=(",", ":")))
         except StoreError:

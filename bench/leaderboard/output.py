@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -66,13 +66,16 @@ class Written(NamedTuple):
     """How many are new or have another content than before; the others are the files of the site before."""
 
 
-def write_site(pages: Iterable[Page], out: Path, *, manifests: Path | None = None) -> Written:
+def write_site(
+    pages: Iterable[Page], out: Path, *, manifests: Path | None = None, records: Mapping[str, str] | None = None
+) -> Written:
     """Writes a site into a new folder beside `out` and swaps it in; a reader sees the old one or the new one.
 
     Args:
         pages: The files; `.bench-site` is added.
         out: The site's folder.
         manifests: The folder that keeps what each site was made from; without one every page is made anew.
+        records: From the name of every record that inputs name to a digest of its bytes.
 
     Raises:
         UsageError: `out` is a file, or a folder with content that bench did not make.
@@ -84,11 +87,11 @@ def write_site(pages: Iterable[Page], out: Path, *, manifests: Path | None = Non
     with _readable_errors(out), alone_in(out.parent):
         place.recover()
         try:
-            known = Manifest() if manifests is None else Manifest.load(manifests, out)
+            known = Manifest() if manifests is None else Manifest.load(manifests, out, records or {})
             builder = _Builder(out, place.fresh, known)
             builder.add_all(pages)
             if manifests is not None:
-                builder.manifest.save(manifests, out)
+                builder.manifest.save(manifests, out, records or {})
             place.swap()
         finally:
             if place.fresh.exists():

@@ -104,7 +104,8 @@ def publish(
     """
     with _collector_paused():
         material = Material(store, boards_folder, url=url)
-        written = write_site(pages_of(material), out, manifests=manifests)
+        records = {item.run: item.digest for item in material.stored}
+        written = write_site(pages_of(material), out, manifests=manifests, records=records)
     return PublishReport(
         index=out / "index.html",
         num_results=len(material.stored),
