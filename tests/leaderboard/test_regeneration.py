@@ -115,7 +115,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 def test_one_more_result_rewrites_few_files(tmp_path: Path) -> None:
     """A new last entry changes nothing on the pages of all others, by the bytes of the files."""
     store = Store(tmp_path / "results")
-    for index in range(120):
+    for index in range(125):
         store.add(run_of(f"net-{index}", 480 - 3 * index, hours=index))
     boards, out, manifests = write_boards(tmp_path / "boards"), tmp_path / "site", tmp_path / "manifests"
     site.publish(store, boards, out, manifests=manifests)
