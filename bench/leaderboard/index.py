@@ -65,8 +65,9 @@ def _headline(material: Material, num_boards: int) -> list[tuple[str, str, str]]
     facts = [
         ("Submissions", f"{len(entries):,}", ""),
         ("Boards", f"{num_boards:,}", "with results"),
-        ("Measured", f"{measured:,}", f"{statuses['verified']:,} verified"),
     ]
+    if measured:
+        facts.append(("Measured", f"{measured:,}", f"{statuses['verified']:,} verified"))
     if statuses["imported"]:
         facts.append(("Imported", f"{statuses['imported']:,}", "results"))
     facts.append(("Last change", max(last_change(place) for place in material.standings) if num_boards else "", ""))

@@ -20,6 +20,7 @@ from bench.leaderboard.index import index_pages
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page, compare_site, write_site
 from bench.leaderboard.pages import asset_pages
+from bench.leaderboard.search import search_pages
 from bench.leaderboard.submission import submission_pages
 from bench.leaderboard.throughput import throughput_pages
 from bench.store import Store
@@ -62,6 +63,7 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     compare_pages,
     throughput_pages,
     index_pages,
+    search_pages,
     feed_pages,
     badge_pages,
 )
