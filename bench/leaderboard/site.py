@@ -14,6 +14,7 @@ from bench.leaderboard.badges import badge_pages
 from bench.leaderboard.board_files import board_file_pages
 from bench.leaderboard.board_page import board_pages
 from bench.leaderboard.compare import compare_pages
+from bench.leaderboard.datasets import dataset_pages
 from bench.leaderboard.feed import feed_pages
 from bench.leaderboard.history_page import history_pages
 from bench.leaderboard.index import index_pages
@@ -62,6 +63,7 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     submission_pages,
     compare_pages,
     throughput_pages,
+    dataset_pages,
     index_pages,
     search_pages,
     feed_pages,
