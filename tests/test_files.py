@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from bench.errors import RecordError, StoreError, SubmissionError
-from bench.files import canonical_json, contained, digest_of, read_json, read_toml, sweep_leftovers, write_atomic
+from bench.files import (
+    canonical_json,
+    contained,
+    digest_of,
+    read_json,
+    read_toml,
+    sweep_leftovers,
+    write_all_atomic,
+    write_atomic,
+)
 
 
 def test_equal_values_have_equal_canonical_json() -> None:
@@ -49,6 +58,22 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> 
 
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
     assert path.read_text() == "old"
+
+
+def test_many_files_appear_only_when_all_are_written(tmp_path: Path) -> None:
+    """A folder that cannot be made stops the rest, and nothing half-written is left."""
+    (tmp_path / "file").write_text("no folder")
+    write_all_atomic({tmp_path / "a" / name: name for name in ("one", "two")})
+
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_all_atomic({tmp_path / "b" / "one": "1", tmp_path / "file" / "two": "2"})
+
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "a/one",
+        "a/two",
+        "file",
+    ]
+    assert (tmp_path / "a" / "two").read_text() == "two"
 
 
 def test_a_killed_writer_leaves_no_half_file_and_its_rest_is_swept(tmp_path: Path) -> None:

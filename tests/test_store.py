@@ -16,7 +16,7 @@ from bench.metrics.scoring import breakdown_of
 from bench.metrics.topk import predictions_from_ranked
 from bench.records.correctness import Correctness
 from bench.records.equal_run import EqualRun
-from bench.records.result import Failure, Result
+from bench.records.result import Failure, ProtocolRef, Result
 from bench.store import Store
 
 MakeResult = Callable[..., Result]
@@ -119,6 +119,32 @@ def test_a_result_is_never_overwritten(store: Store, make_result: MakeResult) ->
     assert path.stat() == before
     with pytest.raises(StoreError, match="never overwritten"):
         store.add(make_result(notes=("other",)).model_copy(update={"run": result.run}))
+
+
+def test_many_results_are_added_at_once(store: Store, make_result: MakeResult) -> None:
+    """Each lies where `add` would put it; those that are there stay, and none is overwritten."""
+    results = [make_result(count=count) for count in range(1, 6)]
+    first = store.add(results[0])
+    before = first.stat()
+
+    paths = store.add_all(iter(results))
+
+    assert [path.stem for path in paths] == [result.run for result in results]
+    assert first.stat() == before
+    assert store.load() == sorted(results, key=lambda result: result.run)
+    other = make_result(notes=("other",)).model_copy(update={"run": results[0].run})
+    with pytest.raises(StoreError, match="never overwritten"):
+        store.add_all([make_result(count=6), other])
+    assert len(store.load()) == 5
+
+
+def test_one_protocol_is_scanned_alone(store: Store, make_result: MakeResult) -> None:
+    """For those who need to know only what is there of it."""
+    store.add(make_result())
+    store.add(make_result(protocol=ProtocolRef(id="other", version=1)))
+
+    assert [stored.result.protocol.id for stored in store.scan("other").stored] == ["other"]
+    assert store.scan("none").stored == []
 
 
 def test_an_ambiguous_beginning_of_a_run_is_refused(store: Store, make_result: MakeResult) -> None:

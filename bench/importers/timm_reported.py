@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.errors import RecordError
-from bench.files import digest_of
+from bench.files import digest_of, sweep_leftovers
 from bench.importers.timm_tables import Table, UnknownTable, read_table
 from bench.importers.timm_tags import NO_WEIGHTS, extra_training_data
 from bench.models.source import short_form
@@ -84,6 +84,7 @@ def import_table(
     Raises:
         StoreError: The results folder cannot be written.
     """
+    sweep_leftovers(store.results / table.protocol)
     held = store.scan(table.protocol).stored if store.results.is_dir() else []
     known = {_statement(stored.result) for stored in held}
     new = []

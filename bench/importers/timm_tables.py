@@ -16,7 +16,7 @@ from bench.records.result import Scalar
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ACCURACY_FILES", "SpeedKind", "Table", "UnknownTable", "machine_of", "read_table"]
+__all__ = ["ACCURACY_FILES", "SpeedKind", "Table", "UnknownTable", "read_table"]
 
 ACCURACY_FILES = {
     "results-imagenet": "timm-imagenet",
@@ -98,7 +98,7 @@ def read_table(path: Path) -> Table:
         speed, protocol, machine, prefix, cells = None, ACCURACY_FILES[path.stem], {}, "", _ACCURACY
     else:
         speed = _SPEED[match["kind"]]
-        protocol, machine, prefix = speed.protocol, machine_of(match), speed.prefix
+        protocol, machine, prefix = speed.protocol, _machine_of(match), speed.prefix
         cells = _INFERENCE if match["kind"] == "infer" else _TRAINING
     # Only what was measured carries the prefix, in timm's files.
     names = {name: name if name in ("model", "param_count") else prefix + name for name in cells}
@@ -113,10 +113,10 @@ def read_table(path: Path) -> Table:
     )
 
 
-def machine_of(match: re.Match[str]) -> dict[str, Scalar]:
+def _machine_of(match: re.Match[str]) -> dict[str, Scalar]:
     """The environment that the name of a benchmark file tells.
 
-    >>> machine_of(_SPEED_FILE.fullmatch("benchmark-train-amp-nhwc-pt112-cu113-rtx3090"))["torch"]
+    >>> _machine_of(_SPEED_FILE.fullmatch("benchmark-train-amp-nhwc-pt112-cu113-rtx3090"))["torch"]
     '1.12'
     """
     torch, gpu = match["torch"], match["gpu"]
@@ -145,8 +145,9 @@ def _read_text(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        # Blank lines are read at first, so that the others keep their numbers.
-        text = pd.read_csv(path, dtype=str, index_col=False, na_filter=False, skip_blank_lines=False)
+        # Blank lines are read at first, so that the others keep their numbers; the header is read as a line of text,
+        # so that a line with more cells than it is an error and not a silent loss.
+        lines = pd.read_csv(path, dtype=str, header=None, na_filter=False, skip_blank_lines=False)
     except pd.errors.EmptyDataError as error:
         raise RecordError("is empty; expected a line of column names", path=path) from error
     except pd.errors.ParserError as error:
@@ -155,7 +156,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise RecordError(f"is not UTF-8 text (byte {error.start})", path=path) from error
     except OSError as error:
         raise RecordError(f"cannot be read ({error.strerror or error})", path=path) from error
-    text = text.fillna("").set_axis(range(2, len(text) + 2))
+    lines = lines.fillna("").set_axis(range(1, len(lines) + 1))
+    text = lines.iloc[1:].set_axis(lines.iloc[0], axis="columns")
     return text[(text != "").any(axis="columns")]
 
 
@@ -170,6 +172,8 @@ def _read_cells(text: pd.DataFrame, cells: dict[str, _Cell], names: dict[str, st
     """
     import pandas as pd
 
+    if len(set(text.columns)) < len(text.columns):
+        raise RecordError("has two columns of one name", path=path, key="line 1")
     if missing := [name for name in names.values() if name not in text.columns]:
         raise RecordError(f"lacks the column {missing[0]!r}; {nearest(missing[0], text.columns)}", path=path)
     columns = {}

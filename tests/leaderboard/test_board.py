@@ -38,6 +38,13 @@ def test_equal_counts_share_a_rank(tmp_path: Path) -> None:
     assert ranked["rank"].tolist() == [1, 2, 2, 4]
 
 
+def test_a_protocol_without_metrics_has_no_board(tmp_path: Path) -> None:
+    """Reported speed is joined to a board and ranks none."""
+    _, broken = load_boards(write_boards(tmp_path / "boards", BOARD.replace(PROTOCOL, "timm-inference")))
+
+    assert "'timm-inference' has no metric to rank by" in str(broken[0])
+
+
 def test_rank_intervals_follow_the_overlap_of_wilson_intervals(tmp_path: Path) -> None:
     """At 500 images 450 and 440 are not apart, 300 is."""
     results = [run_of(name, count) for name, count in (("a", 450), ("b", 440), ("c", 300))]
