@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["default_boards_folder", "publish"]
 
 _DEFAULT_OUT = Path("leaderboards/site")
+_DEFAULT_FIGURES = "leaderboards/figures"
 _DEFAULT_PORT = 8000
 _LOOK_EVERY_S = 1.0
 
@@ -29,6 +30,20 @@ def default_boards_folder() -> Path:
     """`leaderboards/boards` where it exists, else the boards that ship with bench."""
     here = Path("leaderboards/boards")
     return here if here.is_dir() else resource_folder("boards")
+
+
+def _site_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    from bench.records.names import safe_link
+
+    if url is None:
+        return None
+    try:
+        link = safe_link(url)
+    except ValueError as error:
+        raise click.BadParameter(f"{url!r} {error}") from None
+    if "?" in link or "#" in link:
+        raise click.BadParameter(f"{url!r} is no folder of a site; leave out what begins with ? or #")
+    return link
 
 
 @click.command(short_help="Write the leaderboard site.")
@@ -48,6 +63,22 @@ def default_boards_folder() -> Path:
 @click.option(
     "--check", is_flag=True, help="Write nothing: compare --out with what would be written, or only render everything."
 )
+@click.option(
+    "--url",
+    metavar="LINK",
+    callback=_site_url,
+    help="Where the site will stand; feed and badges then name it by absolute links.  [default: relative links]",
+)
+@click.option(
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    is_flag=False,
+    flag_value=_DEFAULT_FIGURES,
+    default=None,
+    metavar="[DIR]",
+    help="Also write figures of every board as SVG, PNG and PDF; needs the extra 'figures' (matplotlib).  "
+    f"[without DIR: {_DEFAULT_FIGURES}]",
+)
 @click.option("--serve", is_flag=True, help="Serve the site to this machine, and publish again when something changes.")
 @click.option(
     "--port",
@@ -58,7 +89,15 @@ def default_boards_folder() -> Path:
 )
 @json_option
 def publish(
-    results: Path, boards: Path | None, out: Path | None, check: bool, serve: bool, port: int | None, as_json: bool
+    results: Path,
+    boards: Path | None,
+    out: Path | None,
+    check: bool,
+    url: str | None,
+    figures: Path | None,
+    serve: bool,
+    port: int | None,
+    as_json: bool,
 ) -> None:
     """Write every board and submission as static pages, with CSV and JSON beside them.
 
@@ -71,6 +110,8 @@ def publish(
     Examples:
       bench publish
       bench publish --results leaderboards/results --out public
+      bench publish --out public --url https://example.org/bench
+      bench publish --figures paper        # SVG, PNG and PDF of every board for papers and READMEs
       bench publish --serve                # look at it, and at every change of a result, board or template
       bench publish --check                # is every result and board valid?
       bench publish --check --out public   # is the published site up to date?
@@ -79,15 +120,17 @@ def publish(
 
     if serve and (check or as_json):
         raise UsageError("--serve excludes --check and --json")
+    if figures is not None and (check or serve):
+        raise UsageError("--figures excludes --check and --serve")
     if port is not None and not serve:
         raise UsageError("--port belongs to --serve")
     store, boards_folder = Store(results), boards or default_boards_folder()
     if check:
-        _check(store, boards_folder, out, as_json=as_json)
+        _check(store, boards_folder, out, url, as_json=as_json)
     elif serve:
-        _serve(store, boards_folder, out or _DEFAULT_OUT, _DEFAULT_PORT if port is None else port)
+        _serve(store, boards_folder, out or _DEFAULT_OUT, url, _DEFAULT_PORT if port is None else port)
     else:
-        report = _publish(store, boards_folder, out or _DEFAULT_OUT)
+        report = _publish(store, boards_folder, out or _DEFAULT_OUT, url, figures)
         if as_json:
             print_json(
                 {
@@ -97,6 +140,7 @@ def publish(
                     "num_files": report.num_files,
                     "num_written": report.num_written,
                     "broken": [str(error) for error in report.broken],
+                    "figures": [str(path) for path in report.figures],
                 }
             )
         else:
@@ -105,23 +149,28 @@ def publish(
             raise SystemExit(1)
 
 
-def _publish(store: Store, boards_folder: Path, out: Path) -> PublishReport:
+def _publish(
+    store: Store, boards_folder: Path, out: Path, url: str | None, figures: Path | None = None
+) -> PublishReport:
     from bench.leaderboard import site
 
-    report = site.publish(store, boards_folder, out, manifests=default_cache_folder() / "sites")
+    manifests = default_cache_folder() / "sites"
+    report = site.publish(store, boards_folder, out, url=url, manifests=manifests, figures=figures)
     _name_broken(report.broken)
     unchanged = report.num_files - report.num_written
     note(
         f"{report.num_results:,} results on {report.num_boards} boards: "
         f"{report.num_written:,} files written, {unchanged:,} unchanged"
     )
+    if figures is not None:
+        note(f"{len(report.figures):,} figures in {figures}")
     return report
 
 
-def _check(store: Store, boards_folder: Path, out: Path | None, *, as_json: bool) -> None:
+def _check(store: Store, boards_folder: Path, out: Path | None, url: str | None, *, as_json: bool) -> None:
     from bench.leaderboard import site
 
-    checked = site.check(store, boards_folder, out)
+    checked = site.check(store, boards_folder, out, url=url)
     _name_broken(checked.broken)
     if as_json:
         print_json(
@@ -140,7 +189,7 @@ def _check(store: Store, boards_folder: Path, out: Path | None, *, as_json: bool
     raise SystemExit(1 if checked.differing or checked.broken else 0)
 
 
-def _serve(store: Store, boards_folder: Path, out: Path, port: int) -> None:
+def _serve(store: Store, boards_folder: Path, out: Path, url: str | None, port: int) -> None:
     """Publishes whenever something changed, until Ctrl-C; what cannot be published leaves the last good site."""
     from jinja2 import TemplateError
 
@@ -148,7 +197,7 @@ def _serve(store: Store, boards_folder: Path, out: Path, port: int) -> None:
     from bench.leaderboard.serving import Watch, server_of
 
     watch = Watch([store.results, boards_folder, resource_folder("templates")])
-    rebuild = partial(_publish, store, boards_folder, out)
+    rebuild = partial(_publish, store, boards_folder, out, url)
     rebuild()
     with server_of(out, port) as address:
         note("Results, boards and templates are watched; Ctrl-C ends it.")

@@ -16,6 +16,7 @@ from bench.leaderboard.board_page import board_pages
 from bench.leaderboard.compare import compare_pages
 from bench.leaderboard.datasets import dataset_pages
 from bench.leaderboard.feed import feed_pages
+from bench.leaderboard.figures import needs_matplotlib, write_figures
 from bench.leaderboard.history_page import history_pages
 from bench.leaderboard.index import index_pages
 from bench.leaderboard.material import Material
@@ -42,6 +43,8 @@ class PublishReport:
     """How many files are new or have another content than before."""
     broken: tuple[BenchError, ...]
     """Results and boards that are not on the site, and what is wrong with them."""
+    figures: tuple[Path, ...] = ()
+    """The figures that were written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,13 @@ def _collector_paused() -> Iterator[None]:
 
 
 def publish(
-    store: Store, boards_folder: Path, out: Path, *, url: str | None = None, manifests: Path | None = None
+    store: Store,
+    boards_folder: Path,
+    out: Path,
+    *,
+    url: str | None = None,
+    manifests: Path | None = None,
+    figures: Path | None = None,
 ) -> PublishReport:
     """Writes the site of a store; what is broken is left out and reported.
 
@@ -101,15 +110,20 @@ def publish(
         url: Where the site will stand; the feed then names its pages by absolute links.
         manifests: The folder that keeps what each site was made from, so that only pages are made whose inputs
             changed; without one all are made, and those that are equal are not written.
+        figures: The folder for figures of all boards; without one none are drawn.
 
     Raises:
         StoreError: There is no results folder, or the site cannot be written.
-        UsageError: There is no folder of boards, or `out` holds what bench did not make.
+        UsageError: There is no folder of boards, `out` holds what bench did not make, or figures are wanted and
+            matplotlib is absent.
     """
+    if figures is not None:
+        needs_matplotlib()
     with _collector_paused():
         material = Material(store, boards_folder, url=url)
         records = {item.run: item.digest for item in material.stored}
         written = write_site(pages_of(material), out, manifests=manifests, records=records)
+        drawn = [] if figures is None else write_figures(material, figures)
     return PublishReport(
         index=out / "index.html",
         num_results=len(material.stored),
@@ -117,6 +131,7 @@ def publish(
         num_files=written.num_files,
         num_written=written.num_written,
         broken=tuple(material.broken),
+        figures=tuple(drawn),
     )
 
 
