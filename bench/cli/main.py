@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("bench.cli.demo:demo", "Run the whole pipeline on a small drawn dataset."),
     "env": ("bench.cli.env:env", "Show what a bug report needs, and what is missing here."),
     "evaluate": ("bench.cli.evaluate:evaluate", "Evaluate submissions under a protocol."),
+    "gate": ("bench.cli.gate:gate", "Say whether head is slower than base, measured side by side."),
     "import": ("bench.cli.importing:importing", "Take over numbers that others published."),
     "list": ("bench.cli.listing:listing", "List protocols, metrics, columns, sources, boards, submissions, results."),
     "new": ("bench.cli.new:new", "Make the folder of a new submission."),

@@ -45,8 +45,8 @@ class Timing:
     """Pairs of blocks a pair of processes."""
     block_s: float = 0.5
     """The least length of a block, in seconds."""
-    warm_scale: float = 1.0
-    """Less than 1 for tests only: the warm-up's times are multiplied with it."""
+    warm_s: float = 3.0
+    """The least length of a warm-up, in seconds; its windows are a third of it, and it ends after ten times as long."""
     most_memory_mib: float | None = None
     """Anonymous memory at which a process is ended."""
 
@@ -106,9 +106,8 @@ def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Ti
     with ExitStack() as stack:
         asked = {side: started(sides[side], timing, stack, side) for side in order}
         # One after the other: two at once would warm up against each other.
-        warmed = {
-            side: asked[side]("warm", timeout_s=120 * timing.warm_scale + 60, scale=timing.warm_scale) for side in order
-        }
+        longest_s = 60 + 40 * timing.warm_s
+        warmed = {side: asked[side]("warm", timeout_s=longest_s, warm_s=timing.warm_s) for side in order}
         step_s = warmed["base"]["step_s"]
         steps = max(5, round(timing.block_s / step_s))
         # Generous: a block that takes thirty times as long is a process that hangs.

@@ -64,6 +64,15 @@ class GateConfig(Record):
     import_from: tuple[str, ...] = (".",)
     """Folders of a side that its code imports from, relative to the side's folder."""
 
+    num_blocks: Annotated[int, Field(gt=0)] = 10
+    """Pairs of blocks a pair of processes."""
+    block_s: Annotated[float, Field(gt=0)] = 0.5
+    """The least length of a block, in seconds."""
+    warm_s: Annotated[float, Field(gt=0)] = 3.0
+    """The least length of the warm-up of each process, in seconds."""
+    most_memory_mib: Annotated[float, Field(gt=0)] | None = None
+    """Anonymous memory at which a process is ended."""
+
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         names = [row.name for row in self.rows]

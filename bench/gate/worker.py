@@ -24,8 +24,8 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-WARM_S, WARM_MOST_S, WARM_STEPS, WINDOW_S = 3.0, 30.0, 10, 1.0
-"""Warm until so many seconds and steps are over and two windows agree to 1 %, at most 30 s."""
+WARM_STEPS = 10
+"""A warm-up has at least so many steps."""
 BLOCK_STEPS = 5
 """A block has at least so many steps."""
 
@@ -71,18 +71,21 @@ class _Session:
         return {"rows": len(rows)}
 
     def warm(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Runs the step until it is steady; tells how long one takes, in seconds."""
-        scale = float(request.get("scale", 1.0))
+        """Runs the step until two windows agree to 1 %; tells how long one takes, in seconds.
+
+        By default 3 s at least and 30 s at most, in windows of 1 s.
+        """
+        least_s = float(request.get("warm_s", 3.0))
         start, windows, steps = time.perf_counter(), [], 0
         while True:
-            times = self._window(WINDOW_S * scale)
+            times = self._window(least_s / 3)
             steps += len(times)
             windows.append(statistics.median(times))
             spent = time.perf_counter() - start
             steady = len(windows) > 1 and abs(windows[-1] / windows[-2] - 1) < 0.01
-            if spent >= WARM_S * scale and steps >= WARM_STEPS and steady:
+            if spent >= least_s and steps >= WARM_STEPS and steady:
                 return {"step_s": windows[-1], "warm_s": spent, "steady": True}
-            if spent >= WARM_MOST_S * scale:
+            if spent >= 10 * least_s:
                 return {"step_s": windows[-1], "warm_s": spent, "steady": False}
 
     def _window(self, seconds: float) -> list[float]:

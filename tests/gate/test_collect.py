@@ -16,7 +16,7 @@ from bench.gate.process import Worker, WorkerError
 from bench.gate.raw import Pair, RawFile, difference_of, invalid_share
 
 STEPS = Path(__file__).with_name("steps.py")
-QUICK = Timing(num_blocks=3, block_s=0.01, warm_scale=0.02)
+QUICK = Timing(num_blocks=3, block_s=0.01, warm_s=0.06)
 
 
 def _launch(name: str, folder: Path, **arguments: Any) -> Launch:

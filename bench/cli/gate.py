@@ -1,0 +1,191 @@
+"""`bench gate`: is head slower than base? Measured side by side in one job."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from bench.cli.common import default_cache_folder, note, print_json, print_table
+from bench.errors import BenchError, UsageError
+from bench.files import pretty_json, read_json, write_atomic
+from bench.gate.ci import github_lines, junit, pytest_benchmark, summary
+from bench.gate.collect import Timing
+from bench.gate.plan import chosen, configuration, present
+from bench.gate.raw import RawFile, Side
+from bench.gate.report import HEADERS, GateReport, recomputed, table
+from bench.gate.report import as_json as report_json
+from bench.gate.sides import Prepared, launch_of, prepare
+from bench.gate.suite import Suite, suite_verdict
+from bench.measure.environment import environment
+from bench.version import __version__
+
+__all__ = ["gate"]
+
+
+@click.command(short_help="Say whether head is slower than base, measured side by side.")
+@click.option("--base", metavar="SIDE", help="The old code: rev:<git revision>, env:<python> or path:<submission>.")
+@click.option("--head", metavar="SIDE", help="The new code, in the same forms.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What to measure.  [default: gate.toml, else [tool.bench.gate] of pyproject.toml]",
+)
+@click.option("--row", "names", multiple=True, help="Measure this row only; may be repeated.")
+@click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="Minutes; open rows then end INCONCLUSIVE.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the coins; equal seeds draw equal orders."
+)
+@click.option("--strict", is_flag=True, help="INCONCLUSIVE ends with exit code 3.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("bench-gate"),
+    show_default=True,
+    help="Folder of raw blocks and reports; a killed gate resumes from it.",
+)
+@click.option(
+    "--recompute",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Measure nothing: the verdict of the raw blocks in a regression.json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def gate(
+    base: str | None,
+    head: str | None,
+    config_path: Path | None,
+    names: tuple[str, ...],
+    budget: float | None,
+    seed: int,
+    strict: bool,
+    out: Path,
+    recompute: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare the speed of head with that of base, in pairs of fresh processes that take turns on this machine.
+
+    Each row ends REGRESSION (slower by more than its tolerance), OK, or INCONCLUSIVE. False alarms are bounded by 2 %
+    over all rows. Exit codes: 0 OK or INCONCLUSIVE, 1 REGRESSION, 3 INCONCLUSIVE with --strict, 4 nothing could be
+    decided (INVALID, or the gate itself failed), 5 outputs of base and head differ, 2 wrong usage.
+
+    The folder --out holds regression.json, pairs.jsonl, junit.xml, summary.md and pytest-benchmark.json.
+
+    \b
+    Examples:
+      bench gate --base rev:origin/main --head rev:HEAD
+      bench gate --base env:.venv-old/bin/python --head env:.venv-new/bin/python --row forward
+      bench gate --base path:submissions/a/net --head path:submissions/b/net --budget 20
+      bench gate --recompute bench-gate/regression.json
+    """
+    if recompute is None and (base is None or head is None):
+        raise UsageError("name both sides: --base and --head, such as --base rev:origin/main --head rev:HEAD")
+    try:
+        if recompute is not None:
+            report = replace(recomputed(read_json(recompute), recompute), is_strict=strict)
+        else:
+            report = _measured(base or "", head or "", config_path, names, budget, seed, strict, out)
+            _write(report, out)
+    except UsageError:
+        raise
+    except BenchError as error:
+        note(f"Error: {error}")
+        raise SystemExit(4) from error
+    except Exception as error:
+        # 1 means REGRESSION and nothing else, so a bug must not end with it.
+        traceback.print_exc()
+        raise SystemExit(4) from error
+    _show(report, as_json)
+    raise SystemExit(report.exit_code)
+
+
+def _measured(
+    base: str,
+    head: str,
+    config_path: Path | None,
+    names: tuple[str, ...],
+    budget: float | None,
+    seed: int,
+    strict: bool,
+    out: Path,
+) -> GateReport:
+    here, cache = Path.cwd(), default_cache_folder()
+    config = configuration(
+        config_path,
+        here,
+        are_submissions=base.startswith("path:") and head.startswith("path:"),
+        cache_folder=cache,
+        today=datetime.now(UTC).date(),
+    )
+    rows = chosen(config, names)
+    sides: dict[Side, Prepared] = {
+        "base": prepare(base, repository=here, cache=cache, install=config.install),
+        "head": prepare(head, repository=here, cache=cache, install=config.install),
+    }
+    both, others = present(rows, sides)  # type: ignore[arg-type]
+    facts = {str(side): {"name": prepared.name, **prepared.facts} for side, prepared in sides.items()}
+    timing = Timing(
+        num_blocks=config.num_blocks,
+        block_s=config.block_s,
+        warm_s=config.warm_s,
+        most_memory_mib=config.most_memory_mib,
+    )
+    suite = Suite(
+        config=config,
+        sides={
+            row.name: {side: launch_of(prepared, row, config.import_from) for side, prepared in sides.items()}
+            for row in both
+        },
+        raw=RawFile(out / "pairs.jsonl", {"seed": seed, "config": config.as_json(), "rows": names, "sides": facts}),
+        timing=timing,
+        seed=seed,
+        budget_s=None if budget is None else 60 * budget,
+        on_pair=lambda name, done, wanted: note(f"{name}: pair {done + 1} of {wanted}"),
+    )
+    if suite.raw.pairs:
+        note(f"Resuming with the {len(suite.raw.pairs)} pairs in {suite.raw.path}")
+    ignored = {entry.row: entry.reason for entry in config.ignore}
+    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in [*suite.run(both), *others]]
+    return GateReport(
+        verdict=suite_verdict(reports),
+        rows=tuple(reports),
+        seed=seed,
+        sides=facts,
+        environment=environment(),
+        version=__version__,
+        is_strict=strict,
+        num_blocks=timing.num_blocks,
+    )
+
+
+def _write(report: GateReport, out: Path) -> None:
+    """The reports, and what GitHub's runner looks for."""
+    write_atomic(out / "regression.json", pretty_json(report_json(report)))
+    write_atomic(out / "junit.xml", junit(report))
+    write_atomic(out / "summary.md", summary(report))
+    now = datetime.now(UTC).isoformat()
+    write_atomic(out / "pytest-benchmark.json", pretty_json(pytest_benchmark(report, now)))
+    if summary_file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary_file).open("a", encoding="utf-8") as file:
+            file.write(summary(report))
+    if os.environ.get("GITHUB_ACTIONS"):
+        for line in github_lines(report):
+            sys.stderr.write(line + "\n")
+
+
+def _show(report: GateReport, as_json: bool) -> None:
+    if as_json:
+        print_json(report_json(report))
+        return
+    print_table("bench gate", list(HEADERS), table(report.rows), right=frozenset(range(1, 8)))
+    for row in report.rows:
+        for reason in row.reasons:
+            note(f"{row.row.name}: {reason}")
+        if row.ignored:
+            note(f"{row.row.name} does not decide: {row.ignored}")
+    click.echo(report.verdict)

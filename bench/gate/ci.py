@@ -1,0 +1,142 @@
+"""A gate for machines and reviewers: JUnit, a Markdown summary, annotations, and JSON that pytest-benchmark reads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from bench.gate.raw import valid_blocks
+from bench.gate.report import HEADERS, GateReport, table
+from bench.gate.suite import RowReport
+
+__all__ = ["github_lines", "junit", "pytest_benchmark", "summary"]
+
+
+def junit(report: GateReport) -> str:
+    """A test case a row: REGRESSION and MISMATCH fail, INCONCLUSIVE is skipped, INVALID is an error."""
+    suite = ET.Element("testsuite", name="bench gate", tests=str(len(report.rows)))
+    counts = {"failures": 0, "errors": 0, "skipped": 0}
+    for row, line in zip(report.rows, table(report.rows), strict=True):
+        case = ET.SubElement(suite, "testcase", classname="bench.gate", name=row.row.name)
+        properties = ET.SubElement(case, "properties")
+        for header, cell in zip(HEADERS[1:], line[1:], strict=True):
+            ET.SubElement(properties, "property", name=header, value=cell)
+        kind, counted = _kind(row)
+        if kind:
+            counts[counted] += 1
+            ET.SubElement(case, kind, message=_sentence(row, line))
+    suite.attrib.update({name: str(count) for name, count in counts.items()})
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _kind(row: RowReport) -> tuple[str, str]:
+    if row.ignored or row.is_new or row.verdict == "INCONCLUSIVE":
+        return "skipped", "skipped"
+    if row.verdict in ("REGRESSION", "MISMATCH"):
+        return "failure", "failures"
+    return ("error", "errors") if row.verdict == "INVALID" else ("", "")
+
+
+def _sentence(row: RowReport, line: Sequence[str]) -> str:
+    cells = dict(zip(HEADERS, line, strict=True))
+    words = f"{cells['verdict']}: {cells['slowdown']} ({cells['interval']}), tolerance {cells['tolerance']}"
+    return "; ".join([words, *row.reasons, *([f"ignored: {row.ignored}"] if row.ignored else [])])
+
+
+def summary(report: GateReport) -> str:
+    """The gate as Markdown, for a step summary or a comment; every verdict is in it."""
+    lines = [
+        f"### bench gate: {report.verdict}",
+        "",
+        f"{_cell(report.sides['base'].get('name', 'base'))} against {_cell(report.sides['head'].get('name', 'head'))}, "
+        f"seed {report.seed}. A positive slowdown means that head is slower.",
+        "",
+        f"| {' | '.join(HEADERS)} |",
+        f"|{' --- |' * len(HEADERS)}",
+        *(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in table(report.rows)),
+        "",
+    ]
+    lines += [f"- {_cell(row.row.name)}: {_cell(reason)}" for row in report.rows for reason in row.reasons]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return "".join(
+        f"\\{character}" if character in "\\|`*_~<>[]" else character for character in " ".join(text.split())
+    )
+
+
+def github_lines(report: GateReport) -> list[str]:
+    """At most one line of each kind for a GitHub job's log."""
+    lines = []
+    for kind, verdicts in (("error", ("REGRESSION", "MISMATCH", "INVALID")), ("warning", ("INCONCLUSIVE",))):
+        names = [
+            f"{row.row.name} {row.verdict}"
+            for row in report.rows
+            if row.verdict in verdicts and not row.ignored and not row.is_new
+        ]
+        if names:
+            text = f"bench gate: {', '.join(names)}"
+            escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            lines.append(f"::{kind}::{escaped}")
+    return lines
+
+
+def pytest_benchmark(report: GateReport, now: str) -> dict[str, Any]:
+    """Head's rows in the format of pytest-benchmark's JSON files: seconds a step, one value a block.
+
+    Args:
+        report: The gate.
+        now: The time of the run, ISO 8601.
+    """
+    head = report.sides["head"]
+    return {
+        "machine_info": {"node": "", "python_version": report.environment.get("python", ""), **report.environment},
+        "commit_info": {"id": head.get("commit", ""), "dirty": False},
+        "benchmarks": [_benchmark(row) for row in report.rows if row.valid_pairs],
+        "datetime": now,
+        "version": report.version,
+    }
+
+
+def _benchmark(row: RowReport) -> dict[str, Any]:
+    data = [blocks.head.step_ns / 1e9 for pair in row.valid_pairs for blocks in valid_blocks(pair)]
+    mean, deviation = statistics.fmean(data), statistics.stdev(data) if len(data) > 1 else 0.0
+    q1, middle, q3 = statistics.quantiles(data, n=4) if len(data) > 1 else data * 3
+    low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
+    inside = [value for value in data if low <= value <= high]
+    num_iqr = len(data) - len(inside)
+    num_deviation = sum(abs(value - mean) > deviation for value in data)
+    return {
+        "group": None,
+        "name": row.row.name,
+        "fullname": f"bench gate::{row.row.name}",
+        "params": None,
+        "param": None,
+        "extra_info": {"verdict": row.verdict},
+        "options": {"disable_gc": True, "timer": "perf_counter_ns", "warmup": True},
+        "stats": {
+            "min": min(data),
+            "max": max(data),
+            "mean": mean,
+            "stddev": deviation,
+            "rounds": len(data),
+            "median": middle,
+            "iqr": q3 - q1,
+            "q1": q1,
+            "q3": q3,
+            "iqr_outliers": num_iqr,
+            "stddev_outliers": num_deviation,
+            "outliers": f"{num_deviation};{num_iqr}",
+            "ld15iqr": min(inside, default=min(data)),
+            "hd15iqr": max(inside, default=max(data)),
+            "ops": 1 / mean,
+            "total": sum(data),
+            "data": data,
+            "iterations": 1,
+        },
+    }
