@@ -83,6 +83,8 @@ def protocol_facts(protocol: Protocol, digest: str) -> list[Fact]:
 def provenance(result: Result) -> list[Fact]:
     """What the numbers of a run were measured on, digests whole."""
     submission, protocol, dataset = result.submission, result.protocol, result.dataset
+    no_images = result.status == "imported" and dataset.num_samples == 0  # reported speed, on random pixels
+    images = f"{dataset.name}, split {dataset.split}, {dataset.num_samples:,} images"
     facts = [
         Fact("Run", result.run, code=True),
         Fact("Recorded", f"{result.created_at} by bench {result.bench_version}"),
@@ -90,13 +92,14 @@ def provenance(result: Result) -> list[Fact]:
         Fact("Submission digest", submission.digest or "none, imported", code=bool(submission.digest)),
         Fact("Protocol", f"{protocol.id}, version {protocol.version}"),
         Fact("Protocol digest", protocol.digest or "none, imported", code=bool(protocol.digest)),
-        Fact("Dataset", f"{dataset.name}, split {dataset.split}, {dataset.num_samples:,} images"),
+        Fact("Dataset", "none, random pixels" if no_images else images),
         Fact("Dataset digest", dataset.digest or "none, imported", code=bool(dataset.digest)),
     ]
     if result.predictions is not None:
         facts.append(Fact("Predictions", result.predictions.sha256, code=True))
     if result.input is not None:
-        facts.append(Fact("Pixels", geometry_words(result.input.geometry)))
+        size = f"{result.input.geometry.crop} {_TIMES} {result.input.geometry.crop} px"
+        facts.append(Fact("Pixels", size if no_images else geometry_words(result.input.geometry)))
         if result.input.mean is not None and result.input.std is not None:
             facts.append(Fact("Normalisation", f"mean {_triple(result.input.mean)}, std {_triple(result.input.std)}"))
     facts += [

@@ -84,6 +84,8 @@ def test_a_speed_belongs_to_an_architecture_at_a_size(tmp_path: Path) -> None:
         "gmacs": (4.11, "GMAC", None),
         "macts": (11.11, "million activations", None),
     }
+    shown = {fact.label: fact.value for fact in provenance(first)}
+    assert (shown["Dataset"], shown["Pixels"]) == ("none, random pixels", "224 \N{MULTIPLICATION SIGN} 224 px")
     assert first.environment["batch_size"] == 1024
     assert (first.environment["gpu"], first.environment["torch"]) == ("RTX 5090", "2.9.1")
 
