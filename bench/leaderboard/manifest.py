@@ -24,7 +24,7 @@ from bench.resources import resource_folder
 
 __all__ = ["Entry", "Manifest", "Signature", "code_digest"]
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _RENDERERS = ("jinja2", "markupsafe", "numpy", "pandas", "matplotlib")
 """Packages whose version may move a byte of a page."""
 
@@ -46,7 +46,9 @@ class Entry(NamedTuple):
     """What is known of one file."""
 
     inputs: str
-    """The digest of what it was made from."""
+    """The digest of what it was made from, but for its part."""
+    part: str
+    """The digest of what its part was made from; empty where it has none."""
     signature: Signature
 
 
@@ -88,13 +90,15 @@ class Manifest:
             before = record["records"]
             if any(before.get(name, digest) != digest for name, digest in records.items()):
                 return cls()
-            return cls({path: Entry(inputs, Signature(*rest)) for path, (inputs, *rest) in record["files"].items()})
+            return cls(
+                {path: Entry(inputs, part, Signature(*rest)) for path, (inputs, part, *rest) in record["files"].items()}
+            )
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
     def save(self, folder: Path, site: Path, records: Mapping[str, str]) -> None:
         """Keeps the manifest of a site; a cache that cannot be written costs time, and nothing else."""
-        files = {path: (entry.inputs, *entry.signature) for path, entry in self._entries.items()}
+        files = {path: (entry.inputs, entry.part, *entry.signature) for path, entry in self._entries.items()}
         record = {
             "format_version": _FORMAT_VERSION,
             "site": str(site),

@@ -11,51 +11,17 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import xxhash
-
 from bench.errors import StoreError, UsageError
 from bench.leaderboard.manifest import Entry, Manifest, Signature
+from bench.leaderboard.page import Page, Part
 from bench.leaderboard.swap import MARKER, Place, alone_in, foreign, is_folder, link_or_copy, marker_text, own_names
 
-__all__ = ["MARKER", "Page", "Written", "compare_site", "write_site"]
-
-
-class Page(NamedTuple):
-    """One file of a site, made when it is needed."""
-
-    path: str
-    """Where it lies, relative to the site, with slashes."""
-    inputs: str
-    """A digest of everything that its content is made from, beside bench's own code and templates."""
-    make: Callable[[], bytes]
-    """Makes the content; called at most once."""
-
-    @classmethod
-    def of(cls, path: str, content: bytes | str) -> Page:
-        """A file whose content is at hand."""
-        held = content.encode() if isinstance(content, str) else content
-        return cls(path, xxhash.xxh3_128_hexdigest(held), lambda: held)
-
-    @classmethod
-    def lazy(cls, path: str, inputs: object, make: Callable[[], bytes | str]) -> Page:
-        """A file whose content is made only where its inputs changed.
-
-        Args:
-            path: Where it lies.
-            inputs: What the content is made from; equal inputs have equal `repr` in every process.
-            make: Makes the content.
-        """
-
-        def encoded() -> bytes:
-            content = make()
-            return content.encode() if isinstance(content, str) else content
-
-        return cls(path, xxhash.xxh3_128_hexdigest(repr(inputs).encode()), encoded)
+__all__ = ["MARKER", "Page", "Part", "Written", "compare_site", "write_site"]
 
 
 class Written(NamedTuple):
@@ -130,16 +96,19 @@ class _Builder:
             self._folders.add(parent)
         before, target = f"{self._old}/{page.path}", f"{self._fresh}/{page.path}"
         signature = _signature(before)
-        if signature is None or self._known.get(page.path) != Entry(page.inputs, signature):
-            content = page.make()
-            if signature is None or not _holds(before, signature, content):
+        known, part = self._known.get(page.path), "" if page.part is None else page.part.inputs
+        if signature is None or known != Entry(page.inputs, part, signature):
+            is_whole = known is None or (known.inputs, known.signature) != (page.inputs, signature)
+            content = None if is_whole or page.part is None else page.part.into(_read(before))
+            content = page.make() if content is None else content
+            if signature is None or signature.num_bytes != len(content) or _read(before) != content:
                 self.num_written += 1
                 signature = _write_new(target, content)
                 before = ""
         if before and not link_or_copy(before, target):
             signature = _signature(target)
         if signature is not None:
-            self.manifest[page.path] = Entry(page.inputs, signature)
+            self.manifest[page.path] = Entry(page.inputs, part, signature)
         self.paths.add(page.path)
 
 
@@ -151,11 +120,9 @@ def _signature(path: str) -> Signature | None:
     return Signature.of(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def _holds(path: str, signature: Signature, content: bytes) -> bool:
-    if signature.num_bytes != len(content):
-        return False
+def _read(path: str) -> bytes:
     with open(path, "rb") as stream:  # noqa: PTH123 - thirty thousand times
-        return stream.read() == content
+        return stream.read()
 
 
 def _write_new(path: str, content: bytes) -> Signature:

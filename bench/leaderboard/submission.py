@@ -15,7 +15,7 @@ from bench.leaderboard.columns import COLUMNS, DASH, EN_DASH
 from bench.leaderboard.entry import Entry, Place, breakdown_digests, entry_csv, entry_json
 from bench.leaderboard.facts import Fact, link_or_none, status_words, team_of
 from bench.leaderboard.material import Material
-from bench.leaderboard.output import Page
+from bench.leaderboard.output import Page, Part
 from bench.leaderboard.pages import render
 from bench.leaderboard.sections import Section, sections_of
 from bench.leaderboard.slugs import slug
@@ -136,8 +136,12 @@ def submission_pages(material: Material) -> Iterator[Page]:
         said = [entry.reasons.get(item.run) for item in entry.runs]
         compared = sorted({digests[id(around.medians[run])] for run, _ in classes if run in around.medians})
         others = (around.joined.get(entry.key), around.neighbours.get(entry.key), compared, around.url)
-        inputs = (records, said, classes, [_place(place) for place in entry.places], others)
-        yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, around, material))
+        # One result more moves the ranks of thousands, and nothing else on their pages.
+        ranked = [(place.board_id, place.board_title, place.run) for place in entry.places]
+        places = [_place(place) for place in entry.places]
+        ranks = Part.of("ranks", places, partial(render, "ranks.html", {"places": places}))
+        inputs = (records, said, classes, ranked, others)
+        yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, around, material), ranks)
         yield Page.lazy(f"{base}.csv", records, partial(entry_csv, entry))
         yield Page.lazy(f"{base}.json", records, partial(entry_json, entry))
         for item in entry.shown_runs():
@@ -149,7 +153,7 @@ def submission_pages(material: Material) -> Iterator[Page]:
 
 def _html(entry: Entry, around: Surroundings, material: Material) -> bytes:
     content = submission_page(entry, material.class_names, material.protocol_titles, around)
-    return render("submission.html", {"root": "../", **material.common, "page": content})
+    return render("submission.html", {"root": "../", **material.common, "page": content, "places": content.places})
 
 
 def submission_page(
@@ -232,7 +236,7 @@ def _speed(entry: Entry, around: Surroundings) -> list[SpeedPoint]:
 def _nearby(near: Neighbours, by_run: Mapping[str, Stored]) -> list[tuple[str, list[_Near]]]:
     groups = [(f"Next in {near.metric.title}", near.by_metric)]
     if near.cost is not None and near.by_cost:
-        groups.append((f"Closest in {near.cost.title}", near.by_cost))
+        groups.append((f"Closest in {near.cost.title}, the best of each", near.by_cost))
     return [(caption, [_near(one, near, by_run[one.run]) for one in found]) for caption, found in groups if found]
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.leaderboard import manifest, swap
-from bench.leaderboard.output import MARKER, Page, compare_site, write_site
+from bench.leaderboard.output import MARKER, Page, Part, compare_site, write_site
 
 PAGES = [Page.of("index.html", b"one"), Page.of("boards/a.html", b"two"), Page.of("boards/a.csv", b"three")]
 
@@ -213,6 +213,32 @@ def test_a_file_that_somebody_changed_is_made_again(tmp_path: Path, cache: Path,
     assert (made, num_written) == (["a.html"], 1)
     assert path.read_text() == "one"
     assert not path.is_symlink()
+
+
+def test_a_part_is_put_into_the_page_of_before(tmp_path: Path, cache: Path) -> None:
+    """Only the part is made where only its inputs changed; the page is whole where the rest did, or was touched."""
+    out, made = tmp_path / "site", list[str]()
+
+    def publish(rest: str, rank: int) -> tuple[list[str], str]:
+        made.clear()
+
+        def whole() -> str:
+            made.append("whole")
+            return f"{rest}<!--ranks-->#{rank}<!--/ranks-->end"
+
+        def part() -> bytes:
+            made.append("part")
+            return f"#{rank}".encode()
+
+        write_site([Page.lazy("a.html", rest, whole, Part.of("ranks", rank, part))], out, manifests=cache)
+        return list(made), (out / "a.html").read_text()
+
+    assert publish("a", 1) == (["whole"], "a<!--ranks-->#1<!--/ranks-->end")
+    assert publish("a", 1)[0] == []
+    assert publish("a", 2) == (["part"], "a<!--ranks-->#2<!--/ranks-->end")
+    assert publish("b", 3) == (["whole"], "b<!--ranks-->#3<!--/ranks-->end")
+    (out / "a.html").write_text("edited <!--ranks--><!--/ranks-->")
+    assert publish("b", 4) == (["whole"], "b<!--ranks-->#4<!--/ranks-->end")
 
 
 @pytest.mark.parametrize("what", ["code", "broken", "site"])

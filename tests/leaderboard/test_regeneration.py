@@ -113,7 +113,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_one_more_result_rewrites_few_files(tmp_path: Path) -> None:
-    """A new last entry changes nothing on the pages of all others, by the bytes of the files."""
+    """A new last entry changes the pages of those beside it and nothing on those of all others, by their bytes."""
     store = Store(tmp_path / "results")
     for index in range(125):
         store.add(run_of(f"net-{index}", 480 - 3 * index, hours=index))
@@ -127,8 +127,8 @@ def test_one_more_result_rewrites_few_files(tmp_path: Path) -> None:
     after = _tree(out)
     changed = {path for path, content in after.items() if before.get(path) != content}
     assert report.num_written == len(changed)
-    assert [path for path in sorted(changed) if path.startswith("submissions/") and "-last-" not in path] == []
-    assert len(changed) < len(after) / 2
+    assert len([path for path in changed if path.startswith("submissions/") and "-last-" not in path]) <= 5
+    assert len(changed) < len(after) / 10
     assert MARKER not in changed
 
 
