@@ -61,9 +61,10 @@ def geometry_words(geometry: Geometry) -> str:
 def protocol_facts(protocol: Protocol, digest: str) -> list[Fact]:
     """What is fixed by a protocol."""
     dataset = protocol.dataset
+    labels = "" if dataset.labels == "original" else ", reassessed labels (ReaL)"
     facts = [
         Fact("Protocol", f"{protocol.title} (version {protocol.version})"),
-        Fact("Dataset", f"{dataset.name}, split {dataset.split}, {dataset.num_samples:,} images"),
+        Fact("Dataset", f"{dataset.name}, split {dataset.split}, {dataset.num_samples:,} images{labels}"),
     ]
     if protocol.division is not None:
         words = {"closed": "closed: one geometry for all", "open": "open: each entry brings its own geometry"}
