@@ -2,73 +2,45 @@
 
 /* Copying, and the search over all classes: their counts come from the file that the comparison reads. */
 
-(() => {
-  for (const button of document.querySelectorAll('.copy')) {
-    const text = button.closest('p').nextElementSibling;
-    button.addEventListener('click', async () => {
-      try {
-        await navigator.clipboard.writeText(text.textContent);
-        button.textContent = 'Copied';
-      } catch {
-        getSelection().selectAllChildren(text); // refused: Ctrl+C takes it from here
-        button.textContent = 'Selected';
-      }
-    });
-  }
+for (const button of document.querySelectorAll('.copy')) {
+  const text = button.parentNode.nextElementSibling;
+  button.onclick = () =>
+    navigator.clipboard.writeText(text.textContent).then(
+      () => (button.textContent = 'Copied'),
+      () => getSelection().selectAllChildren(text), // refused: Ctrl+C takes it from here
+    );
+}
 
-  const MOST = 50;
-  const names = {};
-  let own;
-  globalThis.benchCompare = (data) => {
-    own = data;
-  };
-  globalThis.benchClasses = (table, classes) => {
-    names[table] = classes;
-  };
-  const load = (file) =>
-    new Promise((done) => {
-      const script = document.createElement('script');
-      script.src = `../compare/${file}.js`;
-      script.onload = script.onerror = done;
-      document.head.append(script);
-    });
-  const cell = (name, className, text) => {
-    const node = document.createElement(name);
-    node.className = className;
-    node.textContent = text;
-    return node;
-  };
+const names = {};
+let runs;
+globalThis.benchCompare = (data) => (runs = data.runs);
+globalThis.benchClasses = (table, classes) => (names[table] = classes);
 
-  for (const box of document.querySelectorAll('.class-search')) {
-    const field = box.querySelector('input');
-    const [said, table] = [box.querySelector('p'), box.querySelector('table')];
-    let counts;
-    let loading;
-    const read = async () => {
-      await load(box.dataset.slug);
-      counts = own?.runs.find((run) => run.protocol === box.dataset.protocol)?.classes;
-      if (counts) await load(`classes.${counts.table}`);
-    };
-    const show = async () => {
-      await (loading ??= read());
-      const all = counts && names[counts.table];
-      const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-      table.hidden = !all || !words.length;
-      said.textContent = all ? '' : 'The counts could not be read; the CSV has them all.';
-      if (table.hidden) return;
-      const found = [...all.keys()].filter((i) => counts.total[i] && words.every((word) => all[i].join(' ').toLowerCase().includes(word)));
-      said.textContent = `${found.length.toLocaleString('en')} of ${all.length.toLocaleString('en')} classes${found.length > MOST ? `, the first ${MOST}` : ''}`;
-      table.tBodies[0].replaceChildren(
-        ...found.slice(0, MOST).map((i) => {
-          const row = document.createElement('tr');
-          const head = cell('th', '', '');
-          head.scope = 'row';
-          head.append(cell('bdi', '', all[i][1]), ' ', cell('code', 'wnid', all[i][0]));
-          row.append(head, cell('td', 'n', ((100 * counts.right[i]) / counts.total[i]).toFixed(2)), cell('td', '', `${counts.right[i]} of ${counts.total[i]}`));
-          return row;
-        }),
-      );
-    };
-    field.addEventListener('input', show);
-  }
-})();
+const load = (file) =>
+  new Promise((done) => {
+    const script = document.createElement('script');
+    script.src = `../compare/${file}.js`;
+    script.onload = script.onerror = done;
+    document.head.append(script);
+  });
+
+for (const box of document.querySelectorAll('.class-search')) {
+  const { slug, protocol, table } = box.dataset;
+  const [field, said, list] = box.querySelectorAll('input, p, ul');
+  let loading;
+  field.oninput = async () => {
+    await (loading ??= load(slug).then(() => load(`classes.${table}`)));
+    const { total, right } = runs.find((run) => run.protocol === protocol).classes;
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const lines = names[table].map(([wnid, name], i) => `${name} (${wnid}): ${((100 * right[i]) / total[i]).toFixed(2)}%, ${right[i]} of ${total[i]}`);
+    const found = lines.filter((line, i) => total[i] && words.every((word) => names[table][i].join(' ').toLowerCase().includes(word)));
+    said.textContent = words.length ? `${found.length} of ${lines.length} classes${found.length > 50 ? ', the first 50:' : ''}` : '';
+    list.replaceChildren(
+      ...found.slice(0, words.length && 50).map((line) => {
+        const item = document.createElement('li');
+        item.textContent = line;
+        return item;
+      }),
+    );
+  };
+}

@@ -46,6 +46,8 @@ class Classes(NamedTuple):
     num_classes: str
     confusions: list[tuple[str, str, str]]
     """The label, what it was taken for, how often."""
+    table: str
+    """The name of the class table."""
     medians: str
     """What the differences are differences to, in words; empty where there are none."""
 
@@ -81,7 +83,7 @@ def classes_of(
         (names.names[confusion.label], names.names[confusion.answer], f"{confusion.count:,}")
         for confusion in breakdown.confusions[:NUM_EXTREME_CLASSES]
     ]
-    return Classes(tables, f"{len(by_accuracy):,}", confusions, words if medians else "")
+    return Classes(tables, f"{len(by_accuracy):,}", confusions, breakdown.classes, words if medians else "")
 
 
 def _class_row(breakdown: Breakdown, names: ClassNames, index: int, medians: Sequence[float | None]) -> ClassRow:

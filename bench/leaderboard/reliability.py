@@ -89,9 +89,11 @@ def _drawing(bins: Sequence[ReliabilityBin], summary: str) -> ET.Element:
         column = {"x": x + 1, "width": step - 2}
         tall = max(1.0, (_COUNTS - 10) * one.num_samples / most)
         shapes += [
-            element("rect", {"class_": "bar", **column, "y": base - _SIDE * accuracy, "height": _SIDE * accuracy}),
-            element("rect", {"class_": "gap", **column, "y": base - _SIDE * high, "height": _SIDE * (high - low)}),
-            element("rect", {"class_": "num", **column, "y": base + _COUNTS + 4 - tall, "height": tall}),
+            element(
+                "rect", {"class_": "bar-right", **column, "y": base - _SIDE * accuracy, "height": _SIDE * accuracy}
+            ),
+            element("rect", {"class_": "bar-gap", **column, "y": base - _SIDE * high, "height": _SIDE * (high - low)}),
+            element("rect", {"class_": "bar-count", **column, "y": base + _COUNTS + 4 - tall, "height": tall}),
         ]
     shapes.append(element("path", {"class_": "ideal", "d": f"M{_LEFT} {base}L{_LEFT + _SIDE} {_TOP}"}))
     middle = _LEFT + _SIDE / 2
@@ -110,7 +112,7 @@ def _grid(base: float) -> ET.Element:
     for tick in _TICKS:
         x, y = _LEFT + _SIDE * tick, base - _SIDE * tick
         parts += [
-            element("path", {"class_": "line", "d": f"M{_LEFT} {y:g}H{_LEFT + _SIDE}"}),
+            element("path", {"d": f"M{_LEFT} {y:g}H{_LEFT + _SIDE}"}),
             element("text", {"x": _LEFT - 6, "y": y + 4, "text-anchor": "end"}, f"{100 * tick:.0f}"),
             element("text", {"x": x, "y": base + _COUNTS + 20, "text-anchor": "middle"}, f"{100 * tick:.0f}"),
         ]

@@ -20,6 +20,20 @@ from bench.store import Stored
 __all__ = ["Section", "cost_title", "sections_of"]
 
 
+_MEANINGS = {
+    "verified": "Measured by the maintainers, in a sandbox",
+    "self-reported": "Measured with bench by its authors",
+    "imported": "Taken over from others, not measured here",
+    "failed": "The run gave no numbers",
+    "retracted": "Withdrawn; it has no rank",
+    "superseded": "Replaced by another run; it has no rank",
+}
+"""What the status of a run means."""
+_SELECTED_ON = (
+    "Models were selected on the ILSVRC validation images for years, so accuracies on them are optimistic."
+)
+
+
 class _Metric(NamedTuple):
     protocol: str
     """The protocol's title, on the first metric of a run."""
@@ -55,6 +69,8 @@ class Section:
     id: str
     title: str
     status: str
+    meaning: str
+    """What the status means."""
     is_joint: bool
     """It holds several protocols, so its table names them."""
     reasons: list[str]
@@ -108,6 +124,7 @@ def _section(
         id="reported" if is_joint else result.protocol.id,
         title="Reported numbers" if is_joint else titles[0],
         status=status_words(stored),
+        meaning=_MEANINGS.get(status_words(stored).removesuffix(", partial"), ""),
         is_joint=is_joint,
         reasons=_reasons(entry, runs, titles),
         retraction=stored.retraction,
@@ -118,11 +135,19 @@ def _section(
         provenance=_provenance([item.result for item in runs]),
         environment=[(name, str(value)) for name, value in sorted(environment, key=str)],
         timing=[(name, f"{value:,.2f}") for name, value in sorted(result.timing.items())],
-        notes=tuple(dict.fromkeys(note for item in runs for note in item.result.notes)),
+        notes=_notes([item.result for item in runs]),
         classes=None if breakdown is None else _classes(stored, entry, classes, medians),
         classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
         reliability=None if breakdown is None else reliability_of(breakdown.reliability),
     )
+
+
+def _notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """What the records say to a reader, each once; of the validation images what they were used for."""
+    said = [note for result in results for note in result.notes]
+    if any(one.metrics and (one.dataset.name, one.dataset.split) == ("imagenet-1k", "val") for one in results):
+        said.append(_SELECTED_ON)
+    return tuple(dict.fromkeys(said))
 
 
 def _reasons(entry: Entry, runs: Sequence[Stored], titles: Sequence[str]) -> list[str]:

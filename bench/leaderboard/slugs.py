@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 
 __all__ = ["slug"]
 
 _LONGEST = 60
 
 
+@cache  # every page asks for its own and for its neighbours'
 def slug(key: str) -> str:
     """A file name for any key: `[a-z0-9-]`, never empty or reserved, different for different keys.
 

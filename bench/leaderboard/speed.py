@@ -126,7 +126,7 @@ def _drawing(lines: dict[str, list[SpeedPoint]], summary: str) -> Markup:
     shapes = []
     for share in (0.0, 0.5, 1.0):
         shapes += [
-            element("path", {"class_": "line", "d": f"M{_LEFT} {number(y(share * top))}H{_LEFT + wide}"}),
+            element("path", {"d": f"M{_LEFT} {number(y(share * top))}H{_LEFT + wide}"}),
             element("text", {"x": _LEFT - 6, "y": y(share * top) + 4, "text-anchor": "end"}, f"{share * top:,.0f}"),
         ]
     for size in sizes:
@@ -138,7 +138,7 @@ def _drawing(lines: dict[str, list[SpeedPoint]], summary: str) -> Markup:
         for left, up, point in places:
             if point.low is not None and point.high is not None:
                 span = f"M{number(left)} {number(y(point.low))}V{number(y(point.high))}"
-                shapes.append(element("path", {"class_": "span", "d": span}))
+                shapes.append(element("path", {"d": span}))
             shapes.append(element("circle", {"cx": left, "cy": up, "r": 3}))
         shapes.append(element("text", {"x": places[-1][0] + 8, "y": places[-1][1] + 4}, precision))
     label: dict[str, str | float] = {"x": _LEFT + wide / 2, "y": _HEIGHT - 3, "text-anchor": "middle"}

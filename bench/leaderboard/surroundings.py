@@ -52,7 +52,7 @@ class Neighbours(NamedTuple):
     by_metric: tuple[Near, ...]
     """The next better and worse ones, best first."""
     by_cost: tuple[Near, ...]
-    """The closest in cost by ratio, cheapest first."""
+    """The closest in cost by ratio, the best of each cost, cheapest first."""
 
 
 class Medians(NamedTuple):
@@ -111,17 +111,24 @@ def _cost_axis(standing: Standing) -> Column | None:
 
 
 def _alike(rows: Sequence[Near]) -> dict[str, tuple[Near, ...]]:
-    """From run to the runs of which the cost is closest by ratio."""
-    known = sorted((math.log(near.cost), near.run, near) for near in rows if near.cost is not None)
-    logs = [log for log, _, _ in known]
+    """From run to those of which the cost is closest by ratio; of equal costs (one architecture) only the best.
+
+    Args:
+        rows: Entries, best first.
+    """
+    best: dict[float, Near] = {}
+    for near in rows:
+        if near.cost is not None:
+            best.setdefault(near.cost, near)
+    costs = sorted(best)
     found = {}
-    for index, (log, run, _) in enumerate(known):
-        window = known[max(0, index - _NUM_ALIKE) : index + _NUM_ALIKE + 1]
-        others = sorted(
-            (abs(other - log), place, near) for place, (other, name, near) in enumerate(window) if name != run
-        )
-        closest = sorted(others[:_NUM_ALIKE], key=lambda item: bisect_left(logs, math.log(item[2].cost or 1.0)))
-        found[run] = tuple(near for _, _, near in closest)
+    for near in rows:
+        if (own := near.cost) is not None:
+            at = bisect_left(costs, own)
+            window = [best[cost] for cost in costs[max(0, at - _NUM_ALIKE) : at + _NUM_ALIKE + 1]]
+            others = [other for other in window if other.run != near.run]
+            closest = sorted(others, key=lambda other: abs(math.log((other.cost or own) / own)))[:_NUM_ALIKE]
+            found[near.run] = tuple(sorted(closest, key=lambda other: other.cost or own))
     return found
 
 
