@@ -13,12 +13,6 @@
   const words = (value) => value >= 100
     ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);
 
-  const make = (name, attributes, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  };
   const svg = (name, attributes, ...children) => {
     const made = document.createElementNS('http://www.w3.org/2000/svg', name);
     for (const [key, value] of Object.entries(attributes)) {
@@ -69,15 +63,19 @@
     return svg('svg', { class: 'multiple', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': sentence }, ...parts);
   };
 
+  const blank = id('multiples').firstElementChild.cloneNode(true);
   const figure = (one) => {
+    const made = blank.cloneNode(true);
     const where = [data.machines[one[MACHINE]], data.precisions[one[PRECISION]], data.protocols[one[PROTOCOL]]];
     const status = data.statuses[one[STATUS]];
-    return make('figure', {},
-      make('figcaption', {},
-        make('a', { href: `submissions/${one[SLUG]}.html` }, make('bdi', {}, one[TITLE])),
-        make('span', {}, make('bdi', {}, one[IDENTITY])), make('b', {}, one[CHANGE])),
-      drawing(one),
-      make('p', {}, make('bdi', {}, where.join(' \u00b7 ')), ' ', make('span', { class: `badge ${status}` }, status)));
+    const parts = made.querySelectorAll('bdi, b, .badge');
+    [one[TITLE], one[IDENTITY], one[CHANGE], where.join(' \u00b7 '), status].forEach((text, index) => {
+      parts[index].textContent = text;
+    });
+    parts[4].className = `badge ${status}`;
+    made.querySelector('a').setAttribute('href', `submissions/${one[SLUG]}.html`);
+    made.querySelector('svg').replaceWith(drawing(one));
+    return made;
   };
 
   let chosen = [], shown = 0;

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
 from bench.data.classes import ClassTable
 from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.dataset_facts import DatasetFacts, dataset_facts
@@ -23,9 +21,8 @@ from bench.leaderboard.facts import geometry_words, link_or_none
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
-from bench.leaderboard.preprocessing import steps_of
+from bench.leaderboard.preprocessing import Step, steps_of
 from bench.leaderboard.slugs import slug
-from bench.leaderboard.svg import markup
 from bench.records.breakdown import Breakdown
 from bench.records.protocol import Geometry, Protocol
 
@@ -116,7 +113,7 @@ def _context(
             }
             for digest, count in use.digests
         ],
-        "preprocessing": [_preprocessing(protocol, use) for protocol in use.protocols if _has_pixels(protocol, use)],
+        "preprocessing": _preprocessing(use),
         "uses": [_protocol(protocol, use) for protocol in use.protocols],
         "rows": rows,
         "hardest": hardest,
@@ -154,31 +151,38 @@ def _has_pixels(protocol: Protocol, use: DatasetUse) -> bool:
     return protocol.geometry is not None or (protocol.metrics is not None and bool(use.inputs.get(protocol.id)))
 
 
-def _preprocessing(protocol: Protocol, use: DatasetUse) -> dict[str, Any]:
-    """The steps of a protocol; where each entry brings its own geometry, those of the most frequent one."""
+def _preprocessing(use: DatasetUse) -> list[dict[str, Any]]:
+    """The steps of each protocol that sees images; protocols with the same steps share them."""
+    shared: dict[tuple[str, tuple[Step, ...]], list[str]] = {}
+    for protocol in use.protocols:
+        if _has_pixels(protocol, use):
+            note, steps = _steps(protocol, use)
+            shared.setdefault((note, steps), []).append(protocol.title)
+    return [
+        {
+            "titles": titles,
+            "note": note,
+            "steps": steps,
+        }
+        for (note, steps), titles in shared.items()
+    ]
+
+
+def _steps(protocol: Protocol, use: DatasetUse) -> tuple[str, tuple[Step, ...]]:
+    """A protocol's geometry in words and steps; where each entry brings its own, those of the most frequent one."""
     inputs = use.inputs.get(protocol.id, ())
-    note = "One geometry for every entry."
-    geometry = protocol.geometry
-    if geometry is None:
-        counts: dict[Geometry, int] = {}
-        for used, count in inputs:
-            counts[used.geometry] = counts.get(used.geometry, 0) + count
-        geometry = max(counts, key=lambda one: (counts[one], repr(one)))
-        note = (
-            f"Each entry brings its own: {len(counts):,} {'geometry' if len(counts) == 1 else 'different geometries'} "
-            f"in {sum(counts.values()):,} results. Drawn is the most frequent one ({counts[geometry]:,} results): "
-            f"{geometry_words(geometry)}."
-        )
-    steps = steps_of(geometry, protocol.views, inputs)
-    return {
-        "id": protocol.id,
-        "title": protocol.title,
-        "note": note,
-        "steps": [
-            {"title": step.title, "words": step.words, "drawing": Markup(markup(step.drawing))}  # noqa: S704 - by an XML library
-            for step in steps
-        ],
-    }
+    if protocol.geometry is not None:
+        return "One geometry for every entry.", steps_of(protocol.geometry, protocol.views, inputs)
+    counts: dict[Geometry, int] = {}
+    for used, count in inputs:
+        counts[used.geometry] = counts.get(used.geometry, 0) + count
+    geometry = max(counts, key=lambda one: (counts[one], repr(one)))
+    note = (
+        f"Each entry brings its own: {len(counts):,} {'geometry' if len(counts) == 1 else 'different geometries'} "
+        f"in {sum(counts.values()):,} results. Drawn is the most frequent one ({counts[geometry]:,} results): "
+        f"{geometry_words(geometry)}."
+    )
+    return note, steps_of(geometry, protocol.views, inputs)
 
 
 def _per_class(facts: DatasetFacts | None) -> int | None:

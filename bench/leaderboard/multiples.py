@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -63,12 +64,13 @@ def change_words(changes: Sequence[Change]) -> list[str]:
 
 
 def throughput_words(value: float) -> str:
-    """Images a second: whole ones, below 100 with one digit.
+    """Images a second: whole ones, below 100 with one digit; halves go up, as scripts round them.
 
-    >>> throughput_words(43219.6), throughput_words(9.96)
-    ('43,220', '10.0')
+    >>> throughput_words(43218.5), throughput_words(9.96)
+    ('43,219', '10.0')
     """
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    digit = Decimal(1) if value >= 100 else Decimal("0.1")
+    return f"{Decimal(value).quantize(digit, rounding=ROUND_HALF_UP):,}"
 
 
 def drawing(marks: Sequence[Mark], sentence: str) -> Element:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from bench.leaderboard.svg import element, number
+from markupsafe import Markup
+
+from bench.leaderboard.svg import element, markup, number
 from bench.records.protocol import Geometry, Views
 from bench.records.result import ResultInput
 
@@ -15,7 +17,7 @@ __all__ = ["EXAMPLE", "Step", "resized", "steps_of"]
 EXAMPLE = (500, 375)
 """Width and height of the photograph that is drawn, in pixels: a usual size in ImageNet."""
 WIDTH, HEIGHT = 168, 128
-_MARGIN = 4
+_MARGIN = 11
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -24,7 +26,8 @@ class Step(NamedTuple):
 
     title: str
     words: str
-    drawing: Element
+    drawing: Markup
+    """An SVG element."""
 
 
 def resized(geometry: Geometry) -> tuple[float, float]:
@@ -43,7 +46,7 @@ def resized(geometry: Geometry) -> tuple[float, float]:
     return int(side * width / height), side
 
 
-def steps_of(geometry: Geometry, views: Views | None, inputs: Sequence[tuple[ResultInput, int]]) -> list[Step]:
+def steps_of(geometry: Geometry, views: Views | None, inputs: Sequence[tuple[ResultInput, int]]) -> tuple[Step, ...]:
     """Original, resize, crop, normalise, with the numbers of a geometry.
 
     Args:
@@ -68,7 +71,7 @@ def steps_of(geometry: Geometry, views: Views | None, inputs: Sequence[tuple[Res
         f"{sides[mode]} to {geometry.resize} px: {width:g} {_TIMES} {height:g}; {ratio[mode]}; "
         f"{geometry.interpolation} filter of Pillow, widened when it shrinks (antialias)"
     )
-    return [
+    return (
         Step(
             "Original",
             f"decoded by {geometry.decoder.title()} as RGB; here {EXAMPLE[0]} {_TIMES} {EXAMPLE[1]} px",
@@ -77,7 +80,7 @@ def steps_of(geometry: Geometry, views: Views | None, inputs: Sequence[tuple[Res
         Step("Resize", resize, _drawing(_rect((width, height), scale, "image filled"))),
         Step("Crop", _crop_words(geometry, ten=ten), _drawing(image, *crops)),
         Step("Normalise", _colour_words(inputs), _drawing(*planes)),
-    ]
+    )
 
 
 def _crop_words(geometry: Geometry, *, ten: bool) -> str:
@@ -94,7 +97,7 @@ def _crop_words(geometry: Geometry, *, ten: bool) -> str:
 
 
 def _colour_words(inputs: Sequence[tuple[ResultInput, int]]) -> str:
-    words = "each pixel divided by 255, minus the mean, divided by the standard deviation of its colour"
+    words = "each value divided by 255, minus the mean, divided by the standard deviation of its colour"
     known = [(used.mean, used.std, count) for used, count in inputs if used.mean is not None and used.std is not None]
     if not known:
         return f"{words}; each entry brings its own"
@@ -104,8 +107,9 @@ def _colour_words(inputs: Sequence[tuple[ResultInput, int]]) -> str:
     return f"{words}; each entry brings its own, most often mean {mean}, std {std} ({count:,} of {total:,} results)"
 
 
-def _drawing(*shapes: Element) -> Element:
-    return element("svg", {"class_": "step", "viewBox": f"0 0 {WIDTH} {HEIGHT}", "aria-hidden": "true"}, *shapes)
+def _drawing(*shapes: Element) -> Markup:
+    root = element("svg", {"class_": "step", "viewBox": f"0 0 {WIDTH} {HEIGHT}", "aria-hidden": "true"}, *shapes)
+    return Markup(markup(root))  # noqa: S704 - by an XML library
 
 
 def _rect(size: tuple[float, float], scale: float, name: str, *, shift: float = 0.0) -> Element:
