@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 
-from bench.leaderboard.columns import column_of
+from markupsafe import Markup
+
+from bench.files import canonical_json
+from bench.leaderboard.board_files import standing_inputs
+from bench.leaderboard.columns import GROUP_TITLES, column_of, values_of
 from bench.leaderboard.exports import json_text
+from bench.leaderboard.facets import facets_of
 from bench.leaderboard.facts import protocol_facts
-from bench.leaderboard.index import last_change
+from bench.leaderboard.headline import RANK_RULES, headline
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
+from bench.leaderboard.scatter import axes_of, axis_columns, scatter
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing
-from bench.leaderboard.table import board_csv, board_records, chunks, script_data, table_rows
+from bench.leaderboard.svg import markup
+from bench.leaderboard.table import board_csv, board_records, chunks, column_groups, is_mixed, table_rows, team_titles
+from bench.leaderboard.view import view_data
 
 __all__ = ["board_pages"]
 
@@ -27,64 +36,74 @@ def board_pages(material: Material) -> Iterator[Page]:
 
 def _pages_of_board(place: Standing, common: Mapping[str, Any]) -> Iterator[Page]:
     loaded = place.loaded
-    records = board_records(place)
-    rows = table_rows(place)
-    context = {
-        **common,
-        "loaded": loaded,
-        "facts": protocol_facts(loaded.protocol, loaded.protocol_digest),
-        "headline": _headline(place),
-        "columns": loaded.columns,
-        "rank_label": column_of(loaded.rank_by).label,
-        "num_rows": len(rows),
-        "chunks": list(chunks(rows)),
-        "data": script_data(place),
-        "unranked": _unranked(place),
-    }
-    board = loaded.board.id
-    yield Page.of(f"boards/{board}.html", render("board.html", context))
-    yield Page.of(f"boards/{board}.csv", board_csv(place, records))
+    stem = f"boards/{loaded.board.id}"
+    inputs = (standing_inputs(place), canonical_json(loaded.protocol.as_json()), sorted(common.items()))
+    records = cache(partial(board_records, place))
+    yield Page.lazy(f"{stem}.html", inputs, lambda: render("board.html", {**common, **_context(place)}))
+    yield Page.lazy(f"{stem}.csv", inputs, lambda: board_csv(place, records()))
     whole = {
         "board": loaded.board.as_json(),
         "protocol": loaded.protocol.as_json(),
         "protocol_digest": loaded.protocol_digest,
-        "rows": records,
     }
-    yield Page.of(f"boards/{board}.json", json_text(whole))
+    yield Page.lazy(f"{stem}.json", inputs, lambda: json_text({**whole, "rows": records()}))
 
 
-def _headline(place: Standing) -> list[tuple[str, str, str]]:
-    """The facts at the top of a board: label, value, and what stands small behind it."""
-    column = column_of(place.loaded.rank_by)
-    facts = [("Ranked", f"{place.num_ranked:,}", "")]
-    if place.num_ranked:
-        best = place.ranked.iloc[0].to_dict()
-        stem = f"metrics.{place.loaded.rank_by}"
-        interval = column.interval(best.get(f"{stem}.ci_low"), best.get(f"{stem}.ci_high"))
-        facts.append((f"Best {column.title.lower()}", f"{column.text(best[f'{stem}.value'])} {column.unit}", interval))
-    facts.append(("Not ranked", f"{len(place.unranked):,}", ""))
-    if day := last_change(place):
-        facts.append(("Last change", day, ""))
-    return facts
+def _context(place: Standing) -> dict[str, Any]:
+    loaded, rows, facets = place.loaded, table_rows(place), facets_of(place)
+    groups = column_groups(loaded.columns)
+    return {
+        "loaded": loaded,
+        "facts": protocol_facts(loaded.protocol, loaded.protocol_digest),
+        "headline": headline(place),
+        "columns": loaded.columns,
+        "groups": groups,
+        "choices": [
+            (name, GROUP_TITLES[name]) for name in dict.fromkeys(item.name for item in groups) if name != "result"
+        ],
+        "ranges": axis_columns(place),
+        "facets": facets,
+        "plot": _plot(place),
+        "rank_label": column_of(loaded.rank_by).label,
+        "rank_rule": RANK_RULES[place.rank_rule],
+        "is_mixed": is_mixed(place),
+        "num_rows": len(rows),
+        "num_ranked": place.num_ranked,
+        "chunks": list(chunks(rows)),
+        "data": view_data(place, facets),
+        "unranked": _unranked(place),
+    }
+
+
+def _plot(place: Standing) -> dict[str, Any] | None:
+    """The plot, what is said about it, and its frontier as links; None where a board has no two numbers."""
+    axes = axes_of(place)
+    if axes is None:
+        return None
+    plot, frame = scatter(place, axes), place.ranked
+    names = ("entry", "submission.title", axes.y.source, axes.x.source)
+    columns = [values_of(frame.iloc[plot.frontier], name) for name in names]
+    links = [
+        {"slug": slug(entry), "title": title, "text": f"{axes.y.words(y)}, {axes.x.words(x)}"}
+        for entry, title, y, x in zip(*columns, strict=True)
+    ]
+    drawing = Markup(markup(plot.svg))  # noqa: S704 - written by an XML library
+    return {"svg": drawing, "note": plot.note, "links": links, "axes": axes}
 
 
 def _unranked(place: Standing) -> list[dict[str, Any]]:
-    column = column_of(place.loaded.rank_by)
-    stem = f"metrics.{place.loaded.rank_by}"
-    names = ("entry", "run", "created_at", "submission.title", "submission.team", "submission.team_title", "reason")
-    value = (
-        place.unranked[f"{stem}.value"].tolist() if f"{stem}.value" in place.unranked else [None] * len(place.unranked)
-    )
-    rows = zip(*(place.unranked[name].tolist() for name in names), value, strict=True)
+    column, frame = column_of(place.loaded.rank_by), place.unranked
+    names = ("entry", "run", "created_at", "submission.title", "reason", f"metrics.{place.loaded.rank_by}.value")
+    rows = zip(*(values_of(frame, name) for name in names), team_titles(frame), strict=True)
     return [
         {
             "slug": slug(entry),
             "run": run,
             "day": created_at[:10],
             "title": title,
-            "team": team_title if isinstance(team_title, str) else team,
+            "team": team,
             "reason": reason,
             "value": column.text(number),
         }
-        for entry, run, created_at, title, team, team_title, reason, number in rows
+        for entry, run, created_at, title, reason, number, team in rows
     ]

@@ -16,10 +16,32 @@ from bench.records.board import Join
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "DASH", "EN_DASH", "Column", "Group", "column_of", "columns_of", "is_missing", "values_of"]
+__all__ = [
+    "COLUMNS",
+    "DASH",
+    "EN_DASH",
+    "GROUP_TITLES",
+    "Column",
+    "Group",
+    "column_of",
+    "columns_of",
+    "is_missing",
+    "values_of",
+]
 
 Group = Literal["result", "accuracy", "calibration", "shifted", "throughput", "cost", "run", "entry"]
 """What a column belongs to; a board shows and hides its columns by group."""
+GROUP_TITLES: dict[Group, str] = {
+    "result": "Entry",
+    "accuracy": "Accuracy",
+    "calibration": "Calibration",
+    "shifted": "Other test sets",
+    "throughput": "Throughput",
+    "cost": "Cost",
+    "run": "Run",
+    "entry": "Submission",
+}
+"""What stands above the columns of a group."""
 Kind = Literal["rank", "model", "percent", "interval", "number", "text", "date"]
 EN_DASH = "\N{EN DASH}"
 DASH = EN_DASH
@@ -99,6 +121,10 @@ class Column:
             return str(value)[:10]
         return f"{float(value) * self.scale:,.{self.digits}f}" if self.numeric else str(value)
 
+    def words(self, value: Any) -> str:
+        """A value with its unit, or with the column's name where it has none."""
+        return f"{self.text(value)} {self.unit or self.title}"
+
     def interval(self, low: Any, high: Any) -> str:
         """An interval as a cell shows it, in the same unit as the values."""
         if is_missing(low) or is_missing(high):
@@ -171,8 +197,7 @@ _ALL = (
     Column(
         name="rank",
         title="#",
-        help="Rank, and the ranks that are possible when every 95% interval is taken at its worst; "
-        "equal counts share a rank.",
+        help="Rank, and the ranks that are possible at 95%; equal counts share a rank.",
         group="result",
         kind="rank",
         source="rank",
@@ -324,11 +349,12 @@ def columns_of(names: Iterable[str], joins: Sequence[Join] = (), *, path: Any = 
 
 
 def _joined(column: Column, join: Join) -> Column:
-    """A column of another protocol's results, under the title of the join."""
+    """A column of another protocol's results, under the title of the join; the size of a model is that everywhere."""
+    title = join.title if column.name in ("top1", "throughput_img_s") else f"{join.title} {column.title.lower()}"
     return replace(
         column,
         name=f"{join.name}.{column.name}",
-        title=join.title if column.name in ("top1", "throughput_img_s") else f"{join.title} {column.title.lower()}",
+        title=column.title if column.group == "cost" else title,
         help=f"{join.title}: {column.help}",
         group="shifted" if column.group in ("accuracy", "calibration") else column.group,
         source=f"{join.name}.{column.source}",

@@ -1,14 +1,15 @@
-"""The table of a board: what its cells show, what its script sorts by, and the same rows as CSV and JSON."""
+"""The table of a board: cells, groups and widths of columns; the same rows as CSV and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.leaderboard.board import LoadedBoard
-from bench.leaderboard.columns import DASH, EN_DASH, Column, is_missing
+from bench.leaderboard.columns import DASH, EN_DASH, GROUP_TITLES, Column, Group, is_missing, values_of
 from bench.leaderboard.exports import csv_text, plain
+from bench.leaderboard.facets import claim_differs
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing
 
@@ -17,19 +18,36 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK",
+    "Badge",
     "Cell",
+    "ColumnGroup",
     "Row",
     "board_csv",
     "board_records",
     "chunks",
+    "column_groups",
     "exported_names",
-    "script_data",
+    "is_mixed",
+    "rank_texts",
     "table_rows",
+    "team_titles",
+    "track",
     "tracks_css",
 ]
 
 CHUNK = 50
 """Rows of one table body, which a browser lays out together; the same number is in board.js and board.css."""
+PAGE_WIDTH = 1040
+"""CSS pixels of a landscape page of A4 between its margins."""
+
+
+class Badge(NamedTuple):
+    """A word about a row, in a frame."""
+
+    text: str
+    css: str
+    note: str
+    """What it means, for a tool tip."""
 
 
 class Cell(NamedTuple):
@@ -41,6 +59,7 @@ class Cell(NamedTuple):
     """Its classes."""
     note: str = ""
     """What stands small behind it: the rank interval, the team."""
+    badges: tuple[Badge, ...] = ()
 
 
 class Row(NamedTuple):
@@ -51,42 +70,78 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
+class ColumnGroup(NamedTuple):
+    """Neighbouring columns of one group."""
+
+    name: Group
+    title: str
+    span: int
+    """How many columns."""
+
+
 def table_rows(standing: Standing) -> list[Row]:
     """The rows of a board in order of rank, as text."""
     frame = standing.ranked
     slugs = [slug(entry) for entry in frame["entry"]]
-    columns = [_cells(column, frame) for column in standing.loaded.columns]
+    columns = [_cells(column, standing) for column in standing.loaded.columns]
     return [Row(name, list(cells)) for name, *cells in zip(slugs, *columns, strict=True)]
 
 
-def _cells(column: Column, frame: pd.DataFrame) -> list[Cell]:
+def _cells(column: Column, standing: Standing) -> list[Cell]:
+    frame = standing.ranked
     css = {"rank": "n rank", "model": "model", "interval": "ci", "percent": "n", "number": "n"}.get(column.kind, "")
     if column.kind == "interval":
-        lows, highs = _values(frame, f"{column.source}.ci_low"), _values(frame, f"{column.source}.ci_high")
+        lows, highs = (values_of(frame, f"{column.source}.{end}") for end in ("ci_low", "ci_high"))
         texts = [column.interval(low, high) for low, high in zip(lows, highs, strict=True)]
+    elif column.kind == "rank":
+        texts = rank_texts(standing)
     else:
-        texts = [column.text(value) for value in _values(frame, column.source)]
+        texts = [column.text(value) for value in values_of(frame, column.source)]
     notes = [""] * len(texts)
+    badges: list[tuple[Badge, ...]] = [()] * len(texts)
     if column.kind == "rank":
         notes = [_span(low, high) for low, high in zip(frame["rank_low"], frame["rank_high"], strict=True)]
     elif column.kind == "model":
-        notes = _teams(frame)
+        notes, badges = team_titles(frame), _badges(standing)
     missing = f"{css} nil".strip()
     return [
-        Cell(column.kind, text, missing if text == DASH else css, note) for text, note in zip(texts, notes, strict=True)
+        Cell(column.kind, text, missing if text == DASH else css, note, marks)
+        for text, note, marks in zip(texts, notes, badges, strict=True)
     ]
 
 
-def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    return frame[name].tolist() if name in frame.columns else [None] * len(frame)
+def is_mixed(standing: Standing) -> bool:
+    """Whether a board ranks results of several statuses, each on its own."""
+    return len(standing.loaded.board.statuses) > 1
+
+
+def rank_texts(standing: Standing) -> list[str]:
+    """The ranks as a page shows them: `S1` is the first of the self-reported ones on a board that has both."""
+    frame, mixed = standing.ranked, is_mixed(standing)
+    return [
+        DASH if is_missing(rank) else f"S{rank}" if mixed and status == "self-reported" else str(rank)
+        for rank, status in zip(frame["rank"].tolist(), frame["status"].tolist(), strict=True)
+    ]
+
+
+def _badges(standing: Standing) -> list[tuple[Badge, ...]]:
+    mixed = is_mixed(standing)
+    claim = Badge("claim differs", "failed", "The authors claim an accuracy outside the 95% interval of this one.")
+    statuses = standing.ranked["status"].tolist()
+    return [
+        (*((Badge(status, status, "Not verified by a maintainer."),) if mixed and status != "verified" else ()),
+         *((claim,) if differs else ()))
+        for status, differs in zip(statuses, claim_differs(standing), strict=True)
+    ]  # fmt: skip
 
 
 def _span(low: Any, high: Any) -> str:
     return "" if is_missing(low) else f"{low}{EN_DASH}{high}"
 
 
-def _teams(frame: pd.DataFrame) -> list[str]:
-    titles, names = _values(frame, "submission.team_title"), _values(frame, "submission.team")
+def team_titles(frame: pd.DataFrame) -> list[str]:
+    """The teams as a page shows them."""
+    titles, names = (values_of(frame, f"submission.{name}") for name in ("team_title", "team"))
     return [name if is_missing(title) else title for title, name in zip(titles, names, strict=True)]
 
 
@@ -97,59 +152,42 @@ def chunks(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield group
 
 
-def script_data(standing: Standing) -> dict[str, Any]:
-    """What board.js needs: a number a cell to sort by, the text to search in, the ends of the intervals.
-
-    Text sorts by its place in the alphabet, found here, so that every browser sorts alike.
-    """
-    frame = standing.ranked
-    columns = []
-    for column in standing.loaded.columns:
-        entry: dict[str, Any] = {"name": column.name, "descending": column.descending_first}
-        if column.kind == "interval":
-            ends = {end: _values(frame, f"{column.source}.{end}") for end in ("ci_low", "value", "ci_high")}
-            shown = {end: [column.shown(value) for value in values] for end, values in ends.items()}
-            entry |= {"keys": shown["ci_low"], "value": shown["value"], "high": shown["ci_high"]}
-        elif column.numeric:
-            entry["keys"] = [plain(value) for value in _values(frame, column.source)]
-        else:
-            entry["keys"] = _alphabetical(_values(frame, column.source))
-        columns.append(entry)
-    return {"columns": columns, "search": _search_texts(standing.loaded, frame)}
-
-
-def _alphabetical(values: list[Any]) -> list[int | None]:
-    """The place of each text in the order of all, upper and lower case alike; equal texts share one."""
-    known = sorted({value for value in values if not is_missing(value)}, key=lambda text: (text.casefold(), text))
-    place = {value: index for index, value in enumerate(known)}
-    return [None if is_missing(value) else place[value] for value in values]
-
-
-def _search_texts(loaded: LoadedBoard, frame: pd.DataFrame) -> list[str]:
-    """For each row the text that the search looks at, in lower case: title, team, entry and the columns of text."""
-    sources = [column.source for column in loaded.columns if column.kind == "text"]
-    parts = [_values(frame, name) for name in ("submission.title", "entry", *sources)]
-    return [
-        " ".join(str(part) for part in row if not is_missing(part)).lower()
-        for row in zip(*parts[:1], _teams(frame), *parts[1:], strict=True)
-    ]
+def column_groups(columns: Sequence[Column]) -> list[ColumnGroup]:
+    """The columns of a board in runs of one group; a group that is interrupted comes again."""
+    runs = [(name, len(list(run))) for name, run in groupby(columns, key=lambda column: column.group)]
+    return [ColumnGroup(name, GROUP_TITLES[name], span) for name, span in runs]
 
 
 def tracks_css(boards: Sequence[LoadedBoard]) -> str:
-    """The widths of each board's columns: a grid track a column, the model's takes the rest."""
-    special = {"rank": "var(--w-rank)", "model": "minmax(var(--w-model), 1fr)", "interval": "var(--w-interval)"}
-    named = {"rank": "var(--w-rank)", "model": "var(--w-model)", "interval": "var(--w-interval)"}
+    """The widths of each board's columns, so that a table without a script does not collapse: a grid track a column.
+
+    The first track is that of the tick boxes; the model's takes what is left. On paper the whole table fits one page.
+    """
     rules = []
     for loaded in boards:
-        widths = [(column.kind, _track(column)) for column in loaded.columns]
-        tracks = " ".join(special.get(kind, width) for kind, width in widths)
-        least = " + ".join(named.get(kind, width) for kind, width in widths)
-        rules.append(f'[data-board="{loaded.board.id}"] {{ --tracks: {tracks}; --least: calc({least}); }}\n')
+        board, columns = f'[data-board="{loaded.board.id}"]', loaded.columns
+        widths = [track(column) for column in columns]
+        tracks = " ".join(
+            f"minmax({width}, 1fr)" if column.kind == "model" else width
+            for column, width in zip(columns, widths, strict=True)
+        )
+        rules.append(
+            f"{board} {{ --tracks: var(--w-pick) {tracks}; --least: calc(var(--w-pick) + {' + '.join(widths)}); }}\n"
+        )
+        first = 1
+        for number, group in enumerate(column_groups(columns), 1):
+            rules.append(f"{board} .groups > :nth-child({number}) {{ grid-column: span {group.span + first}; }}\n")
+            first = 0
+        wide = sum(116 if column.kind == "interval" else column.width for column in columns)
+        if wide > PAGE_WIDTH:
+            rules.append(f"@media print {{ {board} {{ zoom: {PAGE_WIDTH / wide:.3f}; }} }}\n")
     return "".join(rules)
 
 
-def _track(column: Column) -> str:
-    return "var(--w-first)" if column.name == "top1" else f"{column.width}px"
+def track(column: Column) -> str:
+    """The width of a column as CSS; that of some depends on the width of the window."""
+    special = {"rank": "var(--w-rank)", "model": "var(--w-model)", "interval": "var(--w-interval)"}
+    return "var(--w-first)" if column.name == "top1" else special.get(column.kind, f"{column.width}px")
 
 
 def board_records(standing: Standing) -> list[dict[str, Any]]:
@@ -157,7 +195,7 @@ def board_records(standing: Standing) -> list[dict[str, Any]]:
     names = exported_names(standing.loaded)
     records = []
     for frame in (standing.ranked, standing.unranked):
-        columns = [_values(frame, name) for name in names]
+        columns = [values_of(frame, name) for name in names]
         records += [
             {name: plain(value) for name, value in zip(names, row, strict=True)} for row in zip(*columns, strict=True)
         ]

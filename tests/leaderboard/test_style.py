@@ -19,7 +19,7 @@ TOKENS = {
     for name, light, dark in re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", CSS)
 }
 BACKGROUNDS = ("page", "card", "hover", "soft", "bad-soft")
-TEXTS = ("ink", "muted", "accent", "good", "bad")
+TEXTS = ("ink", "muted", "accent", "good", "hot", "bad")
 
 
 def _luminance(colour: str) -> float:

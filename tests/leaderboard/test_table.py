@@ -11,9 +11,11 @@ from leaderboard.made_results import run_of, tiny_store, write_boards
 
 from bench.leaderboard.board import load_boards
 from bench.leaderboard.columns import DASH, EN_DASH
+from bench.leaderboard.facets import facets_of
 from bench.leaderboard.frame import frame_of
 from bench.leaderboard.standing import Standing, standing
-from bench.leaderboard.table import CHUNK, board_csv, board_records, chunks, script_data, table_rows, tracks_css
+from bench.leaderboard.table import CHUNK, board_csv, board_records, chunks, column_groups, table_rows, tracks_css
+from bench.leaderboard.view import view_data
 from bench.stats.intervals import wilson
 
 
@@ -39,7 +41,18 @@ def test_cells_show_percent_intervals_and_rank_intervals(tmp_path: Path) -> None
     assert _cell(place, 0, "top1_interval") == f"{100 * low:.2f}{EN_DASH}{100 * high:.2f}"
     assert _cell(place, 0, "num_params") == "1.23"
     assert _cell(place, 1, "license") == DASH
-    assert [row.cells[0].text for row in table_rows(place)] == ["1", "1", "1"]
+
+
+def test_self_reported_rows_are_marked_where_verified_ones_stand_too(tmp_path: Path) -> None:
+    """Each status is ranked on its own: `S1` is no rival of `1`; a claim outside the interval is named in the row."""
+    rows = table_rows(_standing(tmp_path, tiny_store(tmp_path).scan().stored))
+
+    assert [row.cells[0].text for row in rows] == ["1", "S1", "S1"]
+    assert [[badge.text for badge in row.cells[1].badges] for row in rows] == [
+        ["claim differs"],
+        ["self-reported"],
+        ["self-reported"],
+    ]
 
 
 def test_rows_come_in_chunks(tmp_path: Path) -> None:
@@ -58,13 +71,36 @@ def test_sort_keys_are_numbers_and_missing_ones_are_null(tmp_path: Path) -> None
         run_of("c", 300, words={"title": "alpha", "license": "MIT"}),
     ]
 
-    data = script_data(_standing(tmp_path, results))
+    place = _standing(tmp_path, results)
+    data = view_data(place, facets_of(place))
 
     keys = {column["name"]: column["keys"] for column in data["columns"]}
     assert keys["model"] == [2, 0, 1]
     assert keys["license"] == [0, None, 0]
     assert keys["top1"] == [0.9, 0.8, 0.6]
-    assert data["search"][0].startswith("beta acme acme/a ")
+    assert keys["top1_interval"] == [2, 1, 0]
+    # Team and title stand in the row; an entry is sent as far as it does not follow from them.
+    assert data["entries"] == ["acme/a", "acme/b", "acme/c"]
+
+
+def test_ranks_of_two_statuses_never_mix(tmp_path: Path) -> None:
+    """Sorted by rank, verified rows come before self-reported ones; a row without a rank has no key."""
+    words = {"a": (300, "verified"), "b": (450, "self-reported"), "c": (460, "self-reported"), "d": (310, "verified")}
+    results = [run_of(name, count, status=status) for name, (count, status) in words.items()]
+    place = _standing(tmp_path, results)
+
+    (rank,) = [column["keys"] for column in view_data(place, [])["columns"] if column["name"] == "rank"]
+
+    assert place.ranked["submission.name"].tolist() == ["d", "a", "c", "b"]
+    assert rank == [1, 2, 3, 4]
+
+
+def test_columns_stand_in_groups(tmp_path: Path) -> None:
+    """Neighbours of one group share a header; its spans cover all columns."""
+    groups = column_groups(_standing(tmp_path, []).loaded.columns)
+
+    assert [(group.name, group.span) for group in groups][:3] == [("result", 2), ("accuracy", 3), ("calibration", 1)]
+    assert sum(group.span for group in groups) == 15
 
 
 def test_records_and_csv_hold_every_row_in_fractions(tmp_path: Path) -> None:
@@ -89,4 +125,4 @@ def test_every_board_has_its_widths(tmp_path: Path) -> None:
 
     tracks = css.split("--tracks: ")[1].split(";")[0].replace(", ", ",").split()
     assert css.startswith('[data-board="tiny"]')
-    assert len(tracks) == len(place.loaded.columns)
+    assert len(tracks) == 1 + len(place.loaded.columns)  # the tick boxes
