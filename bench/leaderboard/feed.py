@@ -24,6 +24,8 @@ __all__ = ["NUM_ENTRIES", "feed_pages", "feed_text"]
 
 NUM_ENTRIES = 50
 """How many measured runs the feed holds, and as many imports and withdrawals: the newest of each."""
+_MOST_ORIGINS = 4
+"""More files than these are not listed."""
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "ilsvrc-bench")
 _SITE = "ILSVRC Bench"
 _LONG_AGO = "1970-01-01T00:00:00Z"
@@ -108,13 +110,12 @@ def _imported(material: Material) -> list[_Entry]:
     for item in material.stored:
         if item.result.status == "imported":
             groups.setdefault((item.result.created_at, item.result.protocol.id), []).append(item)
-    boards = {loaded.board.protocol: f"boards/{loaded.board.id}.html" for loaded in reversed(material.boards)}
-    entries = []
+    pages, entries = _board_pages(material), []
     for created_at, protocol in sorted(groups, reverse=True)[:NUM_ENTRIES]:
         items = groups[created_at, protocol]
         counted = f"{len(items):,} result{'' if len(items) == 1 else 's'}"
         origins = sorted({item.result.origin or "" for item in items})
-        source = f": {origins[0]}" if len(origins) == 1 and origins[0] else ""
+        source = f": {'; '.join(origins)}" if len(origins) <= _MOST_ORIGINS and all(origins) else ""
         entries.append(
             _Entry(
                 key=f"import {created_at} {protocol}",
@@ -122,11 +123,22 @@ def _imported(material: Material) -> list[_Entry]:
                 title=f"{counted} imported: {material.protocol_titles.get(protocol, protocol)}",
                 summary=f"{counted} under {protocol}, taken over and not measured here{source}.",
                 author=_SITE,
-                link=boards.get(protocol, "index.html"),
+                link=pages.get(protocol, "index.html"),
                 protocol=protocol,
             )
         )
     return entries
+
+
+def _board_pages(material: Material) -> dict[str, str]:
+    """From protocol to the first board that ranks its results, or else shows them beside others."""
+    pages: dict[str, str] = {}
+    for loaded in material.boards:
+        pages.setdefault(loaded.board.protocol, f"boards/{loaded.board.id}.html")
+    for loaded in material.boards:
+        for join in loaded.board.joins:
+            pages.setdefault(join.protocol, f"boards/{loaded.board.id}.html")
+    return pages
 
 
 def _withdrawn(material: Material) -> list[_Entry]:

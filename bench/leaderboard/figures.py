@@ -18,7 +18,7 @@ from bench.leaderboard.labels import Box, Label, placed_labels
 from bench.leaderboard.material import Material
 from bench.leaderboard.paper import Dot, paper_forest, paper_scatter
 from bench.leaderboard.scales import Scale
-from bench.leaderboard.scatter import Axes, axes_of, scatter
+from bench.leaderboard.scatter import Axes, axes_of, axis_columns, scatter
 from bench.leaderboard.standalone import Caption, standalone
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.svg import element
@@ -51,6 +51,8 @@ def needs_matplotlib() -> None:
 def write_figures(material: Material, folder: Path) -> list[Path]:
     """Writes the figures of all boards: `<board>-cost` and `<board>-forest`, each as `.svg`, `.png` and `.pdf`.
 
+    A board without any speed or cost has `<board>-plot` instead, the plot that its page opens with.
+
     Args:
         material: The results and boards.
         folder: Where they are written; files of other names are left alone.
@@ -75,12 +77,18 @@ def figures_of(place: Standing) -> Iterator[Figure]:
     """The figures of a board; none of what nothing was measured for."""
     axes = axes_of(place)
     if axes is not None:
-        yield from _cost_figures(place, axes)
+        yield from _plot_figures(place, _against_cost(place, axes))
     if place.num_ranked:
         yield from _forest_figures(place)
 
 
-def _cost_figures(place: Standing, axes: Axes) -> Iterator[Figure]:
+def _against_cost(place: Standing, axes: Axes) -> Axes:
+    """The axes of the page, but with a speed or cost along x where there is one: a figure is read without the page."""
+    costs = [column for column in (axes.x, *axis_columns(place)) if column.group in ("throughput", "cost")]
+    return axes._replace(x=next((column for column in costs if column != axes.y), axes.x))
+
+
+def _plot_figures(place: Standing, axes: Axes) -> Iterator[Figure]:
     board, plot = place.loaded.board, scatter(place, axes, _WIDTH, _HEIGHT)
     if plot.scales is None:
         return
@@ -88,12 +96,13 @@ def _cost_figures(place: Standing, axes: Axes) -> Iterator[Figure]:
     caption = Caption(board.title, words, plot.note)
     dots = _dots(place, axes)
     on_frontier = [dot for index in plot.frontier if (dot := dots.get(index)) and _is_inside(dot, plot.scales)]
-    for label in _labels(on_frontier, plot.scales, leftwards=not axes.x.higher_is_better):
+    stem = f"{board.id}-{'cost' if axes.x.group in ('throughput', 'cost') else 'plot'}"
+    for label in _labels(on_frontier, plot.scales, list(dots.values()), leftwards=not axes.x.higher_is_better):
         at = {"x": label.x, "y": label.y, "text-anchor": label.anchor}
         plot.svg.append(element("text", {"class_": "label", **at}, label.text))
-    yield Figure(f"{board.id}-cost.svg", standalone(caption, plot.svg).encode())
+    yield Figure(f"{stem}.svg", standalone(caption, plot.svg).encode())
     for suffix, content in paper_scatter(caption, axes, plot.scales, list(dots.values()), on_frontier).items():
-        yield Figure(f"{board.id}-cost.{suffix}", content)
+        yield Figure(f"{stem}.{suffix}", content)
 
 
 def _dots(place: Standing, axes: Axes) -> dict[int, Dot]:
@@ -111,12 +120,14 @@ def _is_inside(dot: Dot, scales: tuple[Scale, Scale]) -> bool:
     return scales[1].low <= dot.y <= scales[1].high
 
 
-def _labels(dots: Sequence[Dot], scales: tuple[Scale, Scale], *, leftwards: bool) -> list[Label]:
+def _labels(
+    frontier: Sequence[Dot], scales: tuple[Scale, Scale], dots: Sequence[Dot], *, leftwards: bool
+) -> list[Label]:
     x_scale, y_scale = scales
-    points = [(x_scale.at(dot.x), y_scale.at(dot.y)) for dot in dots]
+    steps, others = ([(x_scale.at(dot.x), y_scale.at(dot.y)) for dot in part] for part in (frontier, dots))
     room = Box(x_scale.start - 6, y_scale.end - 14, x_scale.end + 30, y_scale.start + 6)
-    texts = [fitted(dot.title, _LABEL, _LONGEST_LABEL) for dot in dots]
-    return placed_labels(points, texts, room, size=_LABEL, leftwards=leftwards)
+    texts = [fitted(dot.title, _LABEL, _LONGEST_LABEL) for dot in frontier]
+    return placed_labels(steps, texts, room, size=_LABEL, leftwards=leftwards, others=others)
 
 
 def _whose(place: Standing) -> str:

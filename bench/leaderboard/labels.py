@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from bench.leaderboard.text_width import text_width
@@ -51,33 +52,59 @@ class Label(NamedTuple):
 
 
 def placed_labels(
-    points: Sequence[tuple[float, float]], texts: Sequence[str], room: Box, *, size: float, leftwards: bool
+    steps: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    room: Box,
+    *,
+    size: float,
+    leftwards: bool,
+    others: Sequence[tuple[float, float]] = (),
 ) -> list[Label]:
-    """The labels that fit beside their points without touching another label or labelled point.
+    """The labels of a staircase that fit beside its points: they touch no line, no point and no other label.
 
     Ends are tried before the middle, for the extremes are what a reader looks for first.
 
     Args:
-        points: In CSS pixels; y grows downwards.
+        steps: The points of the staircase in order, in CSS pixels; y grows downwards.
         texts: A label a point.
         room: Where labels may lie.
         size: The font size, in CSS pixels.
-        leftwards: The free side of the points is the left one; there is nothing better, so no other point is there.
+        leftwards: The side with nothing better is the left one; it is tried first.
+        others: All other points.
     """
-    taken = [Box(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    taken = [Box(x - 3, y - 3, x + 3, y + 3) for x, y in (*steps, *others)] + _stairs(steps)
     labels = []
-    for index in _ends_first(len(points)):
-        (x, y), text = points[index], texts[index]
-        width = text_width(text, size)
-        start = x - _GAP - width if leftwards else x + _GAP
-        for shift in (-0.45, 0.36, 1.2):  # above, level, below
-            base = y + shift * size
-            box = Box(start, base - 0.8 * size, start + width, base + 0.25 * size)
-            if room.holds(box) and not any(box.meets(other) for other in taken):
+    for index in _ends_first(len(steps)):
+        for label in _candidates(texts[index], steps[index], size, leftwards=leftwards):
+            box = _box(label, size)
+            if room.holds(box) and not any(map(box.meets, taken)):
                 taken.append(box)
-                labels.append(Label(text, x - _GAP if leftwards else x + _GAP, base, "end" if leftwards else "start"))
+                labels.append(label)
                 break
     return labels
+
+
+def _candidates(text: str, point: tuple[float, float], size: float, *, leftwards: bool) -> Iterator[Label]:
+    """Above, level with and below a point, on the one side and then on the other."""
+    x, y = point
+    for is_left in (leftwards, not leftwards):
+        for shift in (-0.45, 0.36, 1.2):
+            yield Label(text, x - _GAP if is_left else x + _GAP, y + shift * size, "end" if is_left else "start")
+
+
+def _box(label: Label, size: float) -> Box:
+    width = text_width(label.text, size)
+    left = label.x if label.anchor == "start" else label.x - width
+    return Box(left, label.y - 0.8 * size, left + width, label.y + 0.25 * size)
+
+
+def _stairs(steps: Sequence[tuple[float, float]]) -> list[Box]:
+    """The lines of a staircase: along x to the next point's x, then along y to that point."""
+    lines = []
+    for (x, y), (next_x, next_y) in pairwise(steps):
+        lines.append(Box(min(x, next_x), y - 1, max(x, next_x), y + 1))
+        lines.append(Box(next_x - 1, min(y, next_y), next_x + 1, max(y, next_y)))
+    return lines
 
 
 def _ends_first(count: int) -> list[int]:

@@ -96,7 +96,7 @@ def paper_scatter(
         plot.set_xlabel(axes.x.label)
         plot.set_ylabel(axes.y.label)
         plot.grid(visible=True, color=tokens()["line"][0])
-        _name_frontier(ground, frontier, leftwards=not axes.x.higher_is_better)
+        _name_frontier(ground, frontier, [*inside, *edge], leftwards=not axes.x.higher_is_better)
         return _files(ground.figure)
 
 
@@ -113,15 +113,20 @@ def _ends(dots: Sequence[Dot]) -> tuple[list[float], list[float]]:
     return [dot.x for dot in dots], [dot.y for dot in dots]
 
 
-def _name_frontier(ground: _Ground, frontier: Sequence[Dot], *, leftwards: bool) -> None:
+def _name_frontier(ground: _Ground, frontier: Sequence[Dot], dots: Sequence[Dot], *, leftwards: bool) -> None:
     per_point = ground.figure.dpi / _POINTS_PER_INCH
-    places = [ground.plot.transData.transform((dot.x, dot.y)) / per_point for dot in frontier]
-    points = [(float(x), ground.height - float(y)) for x, y in places]
+    steps, others = (
+        [
+            (x / per_point, ground.height - y / per_point)
+            for x, y in (ground.plot.transData.transform((dot.x, dot.y)).tolist() for dot in part)
+        ]
+        for part in (frontier, dots)
+    )
     box = ground.plot.get_window_extent().frozen()
     top, floor = (ground.height - end / per_point for end in (box.y1, box.y0))
     room = Box(box.x0 / per_point, top - 8, _WIDTH - 4, floor)
     texts = [fitted(dot.title, _SMALL, 150.0) for dot in frontier]
-    for label in placed_labels(points, texts, room, size=_SMALL, leftwards=leftwards):
+    for label in placed_labels(steps, texts, room, size=_SMALL, leftwards=leftwards, others=others):
         side = "left" if label.anchor == "start" else "right"
         _write(ground, label.x, label.y, label.text, fontsize=_SMALL, ha=side)
 
