@@ -5,115 +5,96 @@
   const id = (name) => document.getElementById(name);
   const data = JSON.parse(id('data').textContent);
   const WIDTH = 300, HEIGHT = 128, LEFT = 6, TOP = 22, BASE = 104, MANY = 4, DRAWN = 12;
-  const [PROTOCOL, MACHINE, PRECISION, STATUS, TITLE, IDENTITY, SLUG, CHANGE, RUNS] = Array(9).keys();
-  const hay = data.series.map((one) => `${one[TITLE]} ${one[IDENTITY]} ${data.statuses[one[STATUS]]}`.toLowerCase());
+  const series = data.series.map(([protocol, machine, precision, status, title, identity, slug, change, runs]) => ({
+    numbers: [protocol, machine, precision], status: data.statuses[status], title, identity, slug, change, runs,
+    where: `${data.machines[machine]} \u00b7 ${data.precisions[precision]} \u00b7 ${data.protocols[protocol]}`,
+  }));
   const selects = [id('protocol'), id('machine'), id('precision')];
   const rows = [...document.querySelectorAll('#events tbody tr')];
-  const short = (value) => String(+value.toFixed(2));
-  const words = (value) => value >= 100
-    ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);
-
+  const whole = (value) => Math.round(value).toLocaleString('en-US');
+  const words = (value) => value >= 100 ? whole(value) : value.toFixed(1);
+  const short = (value) => typeof value === 'number' ? String(+value.toFixed(2)) : value;
+  const path = (parts, ...values) => parts.reduce((text, part, index) => text + short(values[index - 1]) + part);
   const svg = (name, attributes, ...children) => {
     const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, typeof value === 'number' ? short(value) : value);
-    }
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, short(value));
     made.append(...children);
     return made;
   };
 
-  const drawing = (one) => {
-    const runs = one[RUNS], count = runs.length;
+  const drawing = ({ runs, change }) => {
+    const count = runs.length, last = count - 1;
     const width = (WIDTH - 2 * LEFT) / count;
-    const top = Math.max(...runs.map((run) => Math.max(run[0], run[2] || 0)));
-    const x = (index) => LEFT + (index + 0.5) * width;
+    const top = Math.max(...runs.map(([value, , high]) => Math.max(value, high)));
     const edge = (index) => LEFT + index * width;
     const y = (value) => BASE - (BASE - TOP) * value / top;
-    const sentence = count === 1 ? `one run: ${words(runs[0][0])} images a second`
-      : `${count} runs, from ${words(runs[0][0])} to ${words(runs[count - 1][0])} images a second; largest change ${one[CHANGE]}`;
-    const parts = [svg('path', { class: 'base', d: `M${LEFT} ${BASE}H${WIDTH - LEFT}` })];
-    runs.forEach(([, , , , number], index) => {
+    const ticks = [], bands = [], marks = [];
+    let line = '';
+    runs.forEach(([value, low, high, direction, number], index) => {
       const tick = data.ticks[number];
-      if (!tick) return;
-      parts.push(svg('path', { class: 'tick', d: `M${short(edge(index))} ${TOP - 16}V${BASE + 5}` }, svg('title', {}, tick)));
-      if (count < MANY) parts.push(svg('text', { class: 'what', x: edge(index), y: HEIGHT - 5 }, tick));
+      const left = edge(index), x = edge(index + 0.5), height = y(value);
+      if (tick) ticks.push(svg('path', { class: 'tick', d: path`M${left} ${TOP - 16}V${BASE + 5}` }, svg('title', {}, tick)));
+      if (tick && count < MANY) ticks.push(svg('text', { class: 'what', x: left, y: HEIGHT - 5 }, tick));
+      if (low !== null && high !== null) bands.push(svg('rect', { class: 'band', x: left, y: y(high), width, height: y(low) - y(high) }));
+      line += index ? path`H${left}V${height}` : path`M${x} ${height}`;
+      marks.push(direction ? svg('path', {
+        class: direction > 0 ? 'faster' : 'slower',
+        d: path`M${x - 5.5} ${height + 4 * direction}H${x + 5.5}L${x} ${height - 5 * direction}Z`,
+      }) : svg('circle', { class: 'run', cx: x, cy: height, r: 3.5 }));
+      if (count < MANY || index % last === 0) marks.push(svg('text', { class: 'value', x, y: height - 9 }, words(value)));
     });
-    runs.forEach(([, low, high], index) => {
-      if (low !== null && high !== null) {
-        parts.push(svg('rect', { class: 'band', x: edge(index), y: y(high), width, height: y(low) - y(high) }));
-      }
-    });
-    if (count > 1) {
-      let line = `M${short(x(0))} ${short(y(runs[0][0]))}`;
-      for (let index = 1; index < count; index++) line += `H${short(edge(index))}V${short(y(runs[index][0]))}`;
-      parts.push(svg('path', { class: 'step', d: `${line}H${short(x(count - 1))}` }));
-    }
-    runs.forEach(([value, , , direction], index) => {
-      const at = x(index), height = y(value);
-      if (direction) {
-        const corners = `M${short(at - 5.5)} ${short(height + 4 * direction)}H${short(at + 5.5)}L${short(at)} ${short(height - 5 * direction)}Z`;
-        parts.push(svg('path', { class: direction > 0 ? 'faster' : 'slower', d: corners }));
-      } else {
-        parts.push(svg('circle', { class: 'run', cx: at, cy: height, r: 3.5 }));
-      }
-      if (count < MANY || index === 0 || index === count - 1) {
-        parts.push(svg('text', { class: 'value', x: at, y: height - 9 }, words(value)));
-      }
-    });
-    return svg('svg', { class: 'multiple', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': sentence }, ...parts);
+    if (last) bands.push(svg('path', { class: 'step', d: line + path`H${edge(last + 0.5)}` }));
+    return svg('svg', {
+      class: 'multiple', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img',
+      'aria-label': last ? `${count} runs, from ${words(runs[0][0])} to ${words(runs[last][0])} images a second; largest change ${change}`
+        : `one run: ${words(runs[0][0])} images a second`,
+    }, svg('path', { class: 'base', d: `M${LEFT} ${BASE}H${WIDTH - LEFT}` }), ...ticks, ...bands, ...marks);
   };
 
   const blank = id('multiples').firstElementChild.cloneNode(true);
   const figure = (one) => {
     const made = blank.cloneNode(true);
-    const where = [data.machines[one[MACHINE]], data.precisions[one[PRECISION]], data.protocols[one[PROTOCOL]]];
-    const status = data.statuses[one[STATUS]];
     const parts = made.querySelectorAll('bdi, b, .badge');
-    [one[TITLE], one[IDENTITY], one[CHANGE], where.join(' \u00b7 '), status].forEach((text, index) => {
+    [one.title, one.identity, one.change, one.where, one.status].forEach((text, index) => {
       parts[index].textContent = text;
     });
-    parts[4].className = `badge ${status}`;
-    made.querySelector('a').setAttribute('href', `submissions/${one[SLUG]}.html`);
+    parts[4].className = `badge ${one.status}`;
+    made.querySelector('a').setAttribute('href', `submissions/${one.slug}.html`);
     made.querySelector('svg').replaceWith(drawing(one));
     return made;
   };
 
-  let chosen = [], shown = 0;
-  const draw = (count) => {
-    const next = chosen.slice(shown, shown + count);
-    id('multiples').append(...next.map((index) => figure(data.series[index])));
-    shown += next.length;
+  let chosen = series, shown = DRAWN;
+  const draw = (from) => {
+    id('multiples').append(...chosen.slice(from, shown).map(figure));
     const left = chosen.length - shown;
-    id('count').textContent = `${shown} of ${chosen.length.toLocaleString('en-US')} drawn`;
-    id('more').hidden = !left;
+    id('count').textContent = `${whole(Math.min(shown, chosen.length))} of ${whole(chosen.length)} drawn`;
+    id('more').hidden = left <= 0;
     id('more').textContent = `Show ${Math.min(DRAWN, left)} more`;
     id('no-match').hidden = chosen.length > 0;
   };
 
   const apply = () => {
-    const wanted = selects.map((select) => select.value);
     const direction = Number(id('change').value);
     const parts = id('search').value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = data.series.map((one, index) => wanted.every((value, field) => value === '' || one[field] === Number(value))
-      && parts.every((part) => hay[index].includes(part)));
-    chosen = [...data.series.keys()].filter((index) => fits[index]
-      && (!direction || data.series[index][RUNS].some((run) => run[3] === direction)));
+    const fits = series.map((one) => {
+      const hay = `${one.title} ${one.identity} ${one.status}`.toLowerCase();
+      return selects.every(({ value }, index) => value === '' || one.numbers[index] === Number(value))
+        && parts.every((part) => hay.includes(part));
+    });
+    chosen = series.filter(({ runs }, index) => fits[index] && (!direction || runs.some((run) => run[3] === direction)));
+    shown = DRAWN;
     id('multiples').replaceChildren();
-    shown = 0;
-    draw(DRAWN);
+    draw(0);
     let count = 0;
     for (const row of rows) {
-      const slower = Boolean(row.querySelector('.flag'));
-      row.hidden = !fits[row.dataset.place] || direction === (slower ? 1 : -1);
+      row.hidden = !fits[row.dataset.place] || direction === (row.querySelector('.flag') ? 1 : -1);
       count += !row.hidden;
     }
-    id('num-events').textContent = count === rows.length && count !== 1 ? `${count.toLocaleString('en-US')} events`
-      : `${count.toLocaleString('en-US')} of ${rows.length.toLocaleString('en-US')} events`;
+    id('num-events').textContent = `${count} of ${rows.length} events`;
   };
 
-  chosen = [...data.series.keys()];
-  shown = Math.min(DRAWN, chosen.length);
-  draw(0);
+  draw(series.length);
   let timer = 0;
   id('search').addEventListener('input', () => {
     clearTimeout(timer);
@@ -128,7 +109,8 @@
   });
   id('more').addEventListener('click', () => {
     const before = shown;
-    draw(DRAWN);
+    shown += DRAWN;
+    draw(before);
     id('multiples').children[before].querySelector('a').focus();
   });
 })();
