@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,26 +90,27 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], None]) -> N
         raise StoreError(reason, path=path) from error
 
 
-def write_all_atomic(texts: Mapping[Path, str]) -> None:
+def write_all_atomic(folder: Path, files: Iterable[tuple[Path, str]]) -> None:
     """Writes many files so that a reader sees the whole of each or nothing of it; the disk is synced once.
 
     None of them appears before all of them are written.
 
     Args:
-        texts: The files and their content; their parent folders are made.
+        folder: The folder that they lie below, for errors.
+        files: Each file and its text; its parent folders are made.
 
     Raises:
         StoreError: The disk is full, or a folder cannot be written.
     """
-    if not texts:
-        return
-    leftovers = {path: _leftover_of(path) for path in texts}
-    with readable_os_errors(next(iter(texts)).parent):
+    leftovers: dict[Path, Path] = {}
+    with readable_os_errors(folder):
         try:
-            for path, leftover in leftovers.items():
+            for path, text in files:
+                leftovers[path] = _leftover_of(path)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                leftover.write_text(texts[path], encoding="utf-8")
-            os.sync()  # one fsync a file would take a minute for the 15,000 results of an import
+                leftovers[path].write_text(text, encoding="utf-8")
+            if leftovers:
+                os.sync()  # one fsync a file takes a minute for the 15,000 results of an import, this a second
             for path, leftover in leftovers.items():
                 leftover.replace(path)
         finally:

@@ -215,12 +215,17 @@ class Store:
         Raises:
             StoreError: The disk is full, the folder cannot be written, or another record has one of the run ids.
         """
-        texts: dict[Path, str | None] = {}
-        for result in results:
-            path = self._path_of(result)
-            texts[path] = None if _holds(path, result) else result.to_text()
-        write_all_atomic({path: text for path, text in texts.items() if text is not None})
-        return list(texts)
+        paths = []
+
+        def new_files() -> Iterator[tuple[Path, str]]:
+            for result in results:
+                path = self._path_of(result)
+                paths.append(path)
+                if not _holds(path, result):
+                    yield path, result.to_text()
+
+        write_all_atomic(self.results, new_files())
+        return paths
 
     def retract(self, run: str, *, reason: str, by: str, superseded_by: str | None = None) -> Stored:
         """Withdraws a result by a record beside it; the result itself stays.

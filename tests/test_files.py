@@ -63,10 +63,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> 
 def test_many_files_appear_only_when_all_are_written(tmp_path: Path) -> None:
     """A folder that cannot be made stops the rest, and nothing half-written is left."""
     (tmp_path / "file").write_text("no folder")
-    write_all_atomic({tmp_path / "a" / name: name for name in ("one", "two")})
+    write_all_atomic(tmp_path, ((tmp_path / "a" / name, name) for name in ("one", "two")))
 
     with pytest.raises(StoreError, match="cannot be written"):
-        write_all_atomic({tmp_path / "b" / "one": "1", tmp_path / "file" / "two": "2"})
+        write_all_atomic(tmp_path, [(tmp_path / "b" / "one", "1"), (tmp_path / "file" / "two", "2")])
 
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
         "a/one",

@@ -84,7 +84,7 @@ def timm(files: tuple[Path, ...], results: Path, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from bench.errors import UsageError
-    from bench.importers.timm_reported import import_table, read_tables
+    from bench.importers.timm_reported import import_tables, read_tables
     from bench.store import Store
 
     for path in files:
@@ -95,7 +95,7 @@ def timm(files: tuple[Path, ...], results: Path, as_json: bool) -> None:
         note(f"Not used: {path}: {reason}.")
     store, now = Store(results), datetime.now(UTC)
     with progress_bar("Importing", sum(len(table.frame) for table in tables), "results") as on_result:
-        done = [import_table(table, store, now, on_result) for table in tables]
+        done = import_tables(tables, store, now, on_result)
     num_added, num_known = sum(item.num_added for item in done), sum(item.num_known for item in done)
     note(f"{num_added:,} results added to {results}" + (f", {num_known:,} were there already." if num_known else "."))
     if as_json:

@@ -21,7 +21,16 @@ from bench.stats.intervals import wilson
 from bench.store import Store
 from bench.version import __version__
 
-__all__ = ["TEAM", "ImportedTable", "LeftOut", "count_of", "identifier_of", "import_table", "read_tables", "results_of"]
+__all__ = [
+    "TEAM",
+    "ImportedTable",
+    "LeftOut",
+    "count_of",
+    "identifier_of",
+    "import_tables",
+    "read_tables",
+    "results_of",
+]
 
 TEAM = "timm"
 """The team of all that timm reports."""
@@ -70,30 +79,38 @@ def read_tables(paths: list[Path]) -> tuple[list[Table], list[LeftOut]]:
     return tables, left_out
 
 
-def import_table(
-    table: Table, store: Store, now: datetime, on_result: Callable[[int], None] = lambda _: None
-) -> ImportedTable:
-    """Adds the results of a table to the store; what is there with the same content is not added.
+def import_tables(
+    tables: list[Table], store: Store, now: datetime, on_result: Callable[[int], None] = lambda _: None
+) -> list[ImportedTable]:
+    """Adds the results of tables to the store; what is there with the same content is not added.
 
     Args:
-        table: One of timm's tables.
+        tables: Some of timm's tables.
         store: Where the results go.
         now: The time of the import, with a time zone.
         on_result: Called with the number of rows that are done since the last call.
 
+    Returns:
+        What was done with each table.
+
     Raises:
         StoreError: The results folder cannot be written.
     """
-    sweep_leftovers(store.results / table.protocol)
-    held = store.scan(table.protocol).stored if store.results.is_dir() else []
-    known = {_statement(stored.result) for stored in held}
-    new = []
-    for result in results_of(table, now):
-        if _statement(result) not in known:
-            new.append(result)
-        on_result(1)
-    store.add_all(new)
-    return ImportedTable(table, len(new), len(table.frame) - len(new))
+    known = {table.protocol: _held(store, table.protocol) for table in tables}
+    num_new = dict.fromkeys((table.path for table in tables), 0)
+
+    def new_results() -> Iterator[Result]:
+        for table in tables:
+            for result in results_of(table, now):
+                statement = _statement(result)
+                if statement not in known[table.protocol]:
+                    known[table.protocol].add(statement)
+                    num_new[table.path] += 1
+                    yield result
+                on_result(1)
+
+    store.add_all(new_results())
+    return [ImportedTable(table, num_new[table.path], len(table.frame) - num_new[table.path]) for table in tables]
 
 
 def results_of(table: Table, now: datetime) -> Iterator[Result]:
@@ -230,6 +247,14 @@ def _proportion(percent: float, num_samples: int) -> Estimate:
     return Estimate(
         value=count / num_samples, ci_low=interval.low, ci_high=interval.high, num_samples=num_samples, count=count
     )
+
+
+def _held(store: Store, protocol: str) -> set[str]:
+    """What the store's results under a protocol say; rests of an import that was killed are removed."""
+    if not store.results.is_dir():
+        return set()
+    sweep_leftovers(store.results / protocol)
+    return {_statement(stored.result) for stored in store.scan(protocol).stored}
 
 
 def _statement(result: Result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from importers.timm_files import GIANT, LARGE, SHIFTED, SMALL, TRAIN, write_accu
 
 from bench.errors import RecordError
 from bench.files import sha256_of_file
-from bench.importers.timm_reported import count_of, identifier_of, import_table, read_tables, results_of
+from bench.importers.timm_reported import count_of, identifier_of, import_tables, read_tables, results_of
 from bench.importers.timm_tables import ACCURACY_FILES
 from bench.leaderboard.board import load_board
 from bench.leaderboard.facts import provenance
@@ -127,31 +128,56 @@ def test_names_stay_unique_when_characters_are_lost() -> None:
 def test_importing_twice_adds_nothing(tmp_path: Path) -> None:
     """The same statement is not stored again, whenever it is made and from whatever file."""
     store = Store(tmp_path / "results")
-    (table,), _ = read_tables([write_accuracies(tmp_path)])
-    (turned,), _ = read_tables([write_accuracies(tmp_path, LARGE, GIANT, SMALL)])
+    tables, _ = read_tables([write_accuracies(tmp_path)])
+    (first,) = import_tables(tables, store, NOW)
+    (tmp_path / "copy").mkdir()
+    turned, _ = read_tables([write_accuracies(tmp_path, LARGE, GIANT, SMALL), write_accuracies(tmp_path / "copy")])
 
-    first = import_table(table, store, NOW)
-    second = import_table(turned, store, NOW + timedelta(days=1))
+    second = import_tables(turned, store, NOW + timedelta(days=1))
 
-    assert (first.num_added, first.num_known, second.num_added, second.num_known) == (3, 0, 0, 3)
+    assert (first.num_added, first.num_known) == (3, 0)
+    assert [(item.num_added, item.num_known) for item in second] == [(0, 3), (0, 3)]
     assert len(store.load()) == 3
+
+
+def test_a_table_and_its_copy_are_one_statement(tmp_path: Path) -> None:
+    """Also within one import."""
+    (tmp_path / "copy").mkdir()
+    tables, _ = read_tables([write_accuracies(tmp_path), write_accuracies(tmp_path / "copy")])
+
+    found = import_tables(tables, Store(tmp_path / "results"), NOW)
+
+    assert [(item.num_added, item.num_known) for item in found] == [(3, 0), (0, 3)]
+
+
+def test_the_rest_of_a_killed_import_is_removed_and_the_import_repeated(tmp_path: Path) -> None:
+    """A file that was not complete never counted."""
+    tables, _ = read_tables([write_accuracies(tmp_path)])
+    folder = tmp_path / "results" / "timm-imagenet" / "timm" / "resnet50.a1_in1k-224"
+    folder.mkdir(parents=True)
+    leftover = folder / f".20260801T100000Z-000000000000.json.{socket.gethostname()}.999999999.00000000.tmp"
+    leftover.write_text("{")
+
+    (found,) = import_tables(tables, Store(tmp_path / "results"), NOW)
+
+    assert found.num_added == 3
+    assert not leftover.exists()
 
 
 def test_the_same_speed_on_another_machine_is_another_result(tmp_path: Path) -> None:
     """The environment is part of what is stated."""
-    store = Store(tmp_path / "results")
     names = ["benchmark-infer-amp-nchw-pt291-cu128-4090.csv", "benchmark-infer-amp-nchw-pt240-cu124-rtx4090.csv"]
     tables, _ = read_tables([write_speeds(tmp_path, name) for name in names])
 
-    assert [import_table(table, store, NOW).num_added for table in tables] == [2, 2]
+    assert [item.num_added for item in import_tables(tables, Store(tmp_path / "results"), NOW)] == [2, 2]
 
 
 def test_a_changed_number_is_added(tmp_path: Path) -> None:
     """When timm corrects a value, both records stand, and the later one is shown."""
     store = Store(tmp_path / "results")
     for hours, top1 in enumerate(("80.212", "80.214")):
-        (table,), _ = read_tables([write_accuracies(tmp_path, SMALL.replace("80.212", top1))])
-        assert import_table(table, store, NOW + timedelta(hours=hours)).num_added == 1
+        tables, _ = read_tables([write_accuracies(tmp_path, SMALL.replace("80.212", top1))])
+        assert import_tables(tables, store, NOW + timedelta(hours=hours))[0].num_added == 1
 
     ranked = standing(load_board(BOARDS / "timm-imagenet.toml"), frame_of(store.load())).ranked
 
