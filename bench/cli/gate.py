@@ -15,15 +15,10 @@ from bench.cli.common import default_cache_folder, note, print_json, print_table
 from bench.errors import BenchError, UsageError
 from bench.files import pretty_json, read_json, write_atomic
 from bench.gate.ci import github_lines, junit, pytest_benchmark, summary
-from bench.gate.collect import Timing
-from bench.gate.plan import chosen, configuration, present
-from bench.gate.raw import RawFile, Side
+from bench.gate.compare import compare
+from bench.gate.plan import chosen, configuration
 from bench.gate.report import HEADERS, GateReport, recomputed, table
 from bench.gate.report import as_json as report_json
-from bench.gate.sides import Prepared, launch_of, prepare
-from bench.gate.suite import Suite, suite_verdict
-from bench.measure.environment import environment
-from bench.version import __version__
 
 __all__ = ["gate"]
 
@@ -89,7 +84,27 @@ def gate(
         if recompute is not None:
             report = replace(recomputed(read_json(recompute), recompute), is_strict=strict)
         else:
-            report = _measured(base or "", head or "", config_path, names, budget, seed, strict, out)
+            cache = default_cache_folder()
+            config = configuration(
+                config_path,
+                Path.cwd(),
+                are_submissions=f"{base}".startswith("path:") and f"{head}".startswith("path:"),
+                cache_folder=cache,
+                today=datetime.now(UTC).date(),
+            )
+            report = compare(
+                f"{base}",
+                f"{head}",
+                config,
+                chosen(config, names),
+                repository=Path.cwd(),
+                cache=cache,
+                out=out,
+                seed=seed,
+                budget_s=None if budget is None else 60 * budget,
+                on_note=note,
+            )
+            report = replace(report, is_strict=strict)
             _write(report, out)
     except UsageError:
         raise
@@ -102,65 +117,6 @@ def gate(
         raise SystemExit(4) from error
     _show(report, as_json)
     raise SystemExit(report.exit_code)
-
-
-def _measured(
-    base: str,
-    head: str,
-    config_path: Path | None,
-    names: tuple[str, ...],
-    budget: float | None,
-    seed: int,
-    strict: bool,
-    out: Path,
-) -> GateReport:
-    here, cache = Path.cwd(), default_cache_folder()
-    config = configuration(
-        config_path,
-        here,
-        are_submissions=base.startswith("path:") and head.startswith("path:"),
-        cache_folder=cache,
-        today=datetime.now(UTC).date(),
-    )
-    rows = chosen(config, names)
-    sides: dict[Side, Prepared] = {
-        "base": prepare(base, repository=here, cache=cache, install=config.install),
-        "head": prepare(head, repository=here, cache=cache, install=config.install),
-    }
-    both, others = present(rows, sides)  # type: ignore[arg-type]
-    facts = {str(side): {"name": prepared.name, **prepared.facts} for side, prepared in sides.items()}
-    timing = Timing(
-        num_blocks=config.num_blocks,
-        block_s=config.block_s,
-        warm_s=config.warm_s,
-        most_memory_mib=config.most_memory_mib,
-    )
-    suite = Suite(
-        config=config,
-        sides={
-            row.name: {side: launch_of(prepared, row, config.import_from) for side, prepared in sides.items()}
-            for row in both
-        },
-        raw=RawFile(out / "pairs.jsonl", {"seed": seed, "config": config.as_json(), "rows": names, "sides": facts}),
-        timing=timing,
-        seed=seed,
-        budget_s=None if budget is None else 60 * budget,
-        on_pair=lambda name, done, wanted: note(f"{name}: pair {done + 1} of {wanted}"),
-    )
-    if suite.raw.pairs:
-        note(f"Resuming with the {len(suite.raw.pairs)} pairs in {suite.raw.path}")
-    ignored = {entry.row: entry.reason for entry in config.ignore}
-    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in [*suite.run(both), *others]]
-    return GateReport(
-        verdict=suite_verdict(reports),
-        rows=tuple(reports),
-        seed=seed,
-        sides=facts,
-        environment=environment(),
-        version=__version__,
-        is_strict=strict,
-        num_blocks=timing.num_blocks,
-    )
 
 
 def _write(report: GateReport, out: Path) -> None:

@@ -16,6 +16,7 @@ from bench.version import __version__
 __all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
 
 COMMANDS = {
+    "bisect": ("bench.cli.bisect:bisect", "Find the commit that made a benchmark slower."),
     "check": ("bench.cli.check:check", "Check submissions, results, boards and protocols."),
     "compare": ("bench.cli.compare:compare", "Say whether two runs differ (exact paired test)."),
     "data": ("bench.cli.data:data", "Verify a dataset, draw a synthetic one, look after decoded images."),

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from bench.gate.collect import Launch, SideError, Timing, measure_pair, started
-from bench.gate.config import GateConfig, Row
+from bench.gate.config import Row
 from bench.gate.decision import Decision, Levels, decide, looks_for, tolerance_of
 from bench.gate.raw import Pair, RawFile, Side, difference_of, invalid_share, valid_blocks
 
@@ -64,7 +64,6 @@ class RowReport:
 class Suite:
     """A gate under way: what is compared, and where its raw blocks lie."""
 
-    config: GateConfig
     sides: Mapping[str, Mapping[Side, Launch]]
     """From row to how it is started on each side."""
     raw: RawFile

@@ -32,6 +32,7 @@ BLOCK_STEPS = 5
 
 def main() -> None:
     """Serves requests until stdin ends or a stop is asked for."""
+    del sys.path[0]  # the folder of this file: the gate's own modules are none of the side's
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     session: _Session | None = None

@@ -268,3 +268,30 @@ def test_raw_blocks_of_another_gate_are_refused_with_exit_code_4(repository: Pat
 
     assert done.returncode == 4
     assert "another gate" in done.stderr
+
+
+def test_bisect_finds_the_slow_commit_and_passes_over_what_fails(repository: Path) -> None:
+    """Of fast, slow, broken and slow commits the first slow one is named; a second run measures nothing again."""
+    _git(repository, "checkout", "-q", "-b", "line", "base")
+    _commit(repository, "fast1", more="# 1\n")
+    _commit(repository, "broken1", more=RAISES)
+    _commit(repository, "slow1", milliseconds=3.0)
+    _commit(repository, "slow2", milliseconds=3.0, more="# 2\n")
+    variables = {**os.environ, "BENCH_CACHE_DIR": str(repository.parent / "cache")}
+    command = [sys.executable, "-m", "bench", "bisect", "--good", "base", "--bad", "slow2", "--row", "busy", "--json"]
+    done = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    names = {
+        subprocess.run(
+            ["git", "-C", str(repository), "rev-parse", tag], capture_output=True, text=True, check=True
+        ).stdout.strip(): tag
+        for tag in ("fast1", "broken1", "slow1", "slow2")
+    }
+    assert names[answer["candidates"][-1]] == "slow1"
+    assert {names[commit] for commit in answer["candidates"][:-1]} <= {"broken1"}
+    command[command.index("slow2")] = "fast1"
+    nothing = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
+    assert nothing.returncode == 1
+    assert "there is no slowdown to find" in nothing.stderr

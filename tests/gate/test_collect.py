@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bench.errors import RecordError
-from bench.gate.collect import Launch, SideError, Timing, measure_pair
+from bench.gate.collect import Launch, SideError, Timing, measure_pair, why_invalid
 from bench.gate.process import Worker, WorkerError
 from bench.gate.raw import Pair, RawFile, difference_of, invalid_share
 
@@ -132,3 +132,14 @@ def test_only_declared_causes_spoil_a_block(tmp_path: Path) -> None:
     assert not worse.is_valid
     assert invalid_share([worse], 5) == pytest.approx(0.4)
     assert difference_of(pair.model_copy(update={"blocks": (slow, good, good, bad)})) < 1
+
+
+@pytest.mark.parametrize(
+    ("gap_ns", "is_valid"), [(3_600_000_000_000, False), (-500_000_000, False), (40_000_000, True)]
+)
+def test_a_machine_that_slept_spoils_the_block(tmp_path: Path, gap_ns: int, is_valid: bool) -> None:
+    """A clock that goes on while the machine sleeps disagrees with the one that does not; a busy core is no sleep."""
+    block = _pair(tmp_path).blocks[0].base
+    jumped = block.model_copy(update={"boot_ns": block.wall_ns + gap_ns})
+
+    assert (why_invalid(jumped) is None) == is_valid

@@ -1,0 +1,95 @@
+"""One comparison from end to end: sides made ready, rows measured, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.gate.collect import Timing
+from bench.gate.config import GateConfig, Row
+from bench.gate.plan import present
+from bench.gate.raw import RawFile, Side
+from bench.gate.report import GateReport
+from bench.gate.sides import Prepared, launch_of, prepare
+from bench.gate.suite import Suite, suite_verdict
+from bench.measure.environment import environment
+from bench.version import __version__
+
+__all__ = ["compare"]
+
+
+def compare(
+    base: str,
+    head: str,
+    config: GateConfig,
+    rows: Sequence[Row],
+    *,
+    repository: Path,
+    cache: Path,
+    out: Path,
+    seed: int = 0,
+    budget_s: float | None = None,
+    on_note: Callable[[str], None] = lambda _: None,
+) -> GateReport:
+    """Compares two sides on rows, or goes on with a comparison that was killed.
+
+    Args:
+        base: The old code, as `parse_side` reads it.
+        head: The new code.
+        config: How rows are measured.
+        rows: The rows of it that are measured.
+        repository: Where revisions come from, and where interpreters run.
+        cache: Where trees and environments are kept.
+        out: Folder of the raw blocks.
+        seed: Seed of the drawn orders.
+        budget_s: After so many seconds no new pair begins.
+        on_note: Called with sentences on what is going on.
+
+    Raises:
+        UsageError: A side is not there.
+        BuildError: A revision cannot be made ready.
+        RecordError: `out` holds the blocks of another comparison.
+    """
+    sides: dict[Side, Prepared] = {
+        "base": prepare(base, repository=repository, cache=cache, install=config.install),
+        "head": prepare(head, repository=repository, cache=cache, install=config.install),
+    }
+    both, others = present(rows, sides)  # type: ignore[arg-type]
+    facts = {str(side): {"name": prepared.name, **prepared.facts} for side, prepared in sides.items()}
+    timing = Timing(
+        num_blocks=config.num_blocks,
+        block_s=config.block_s,
+        warm_s=config.warm_s,
+        most_memory_mib=config.most_memory_mib,
+    )
+    settings = {
+        "seed": seed,
+        "rows": [row.as_json() for row in rows],
+        "timing": [timing.num_blocks, timing.block_s, timing.warm_s],
+        "sides": facts,
+    }
+    suite = Suite(
+        sides={
+            row.name: {side: launch_of(prepared, row, config.import_from) for side, prepared in sides.items()}
+            for row in both
+        },
+        raw=RawFile(out / "pairs.jsonl", settings),
+        timing=timing,
+        seed=seed,
+        budget_s=budget_s,
+        on_pair=lambda name, done, wanted: on_note(f"{name}: pair {done + 1} of {wanted}"),
+    )
+    if suite.raw.pairs:
+        on_note(f"Resuming with the {len(suite.raw.pairs)} pairs in {suite.raw.path}")
+    ignored = {entry.row: entry.reason for entry in config.ignore}
+    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in [*suite.run(both), *others]]
+    return GateReport(
+        verdict=suite_verdict(reports),
+        rows=tuple(reports),
+        seed=seed,
+        sides=facts,
+        environment=environment(),
+        version=__version__,
+        num_blocks=timing.num_blocks,
+    )
