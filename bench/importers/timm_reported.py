@@ -21,20 +21,9 @@ from bench.stats.intervals import wilson
 from bench.store import Store
 from bench.version import __version__
 
-__all__ = [
-    "TEAM",
-    "ImportedTable",
-    "LeftOut",
-    "count_of",
-    "identifier_of",
-    "import_tables",
-    "read_tables",
-    "results_of",
-]
+__all__ = ["ImportedTable", "LeftOut", "count_of", "identifier_of", "import_tables", "read_tables", "results_of"]
 
-TEAM = "timm"
-"""The team of all that timm reports."""
-
+_TEAM = "timm"
 _CODE = "https://github.com/huggingface/pytorch-image-models"
 _SAYS_WHEN = frozenset({"run", "created_at", "bench_version", "origin"})
 _LONGEST_IDENTIFIER = 80
@@ -82,16 +71,13 @@ def read_tables(paths: list[Path]) -> tuple[list[Table], list[LeftOut]]:
 def import_tables(
     tables: list[Table], store: Store, now: datetime, on_result: Callable[[int], None] = lambda _: None
 ) -> list[ImportedTable]:
-    """Adds the results of tables to the store; what is there with the same content is not added.
+    """Adds the results of tables to the store, except what is there with the same content; counts both, by table.
 
     Args:
         tables: Some of timm's tables.
         store: Where the results go.
         now: The time of the import, with a time zone.
         on_result: Called with the number of rows that are done since the last call.
-
-    Returns:
-        What was done with each table.
 
     Raises:
         StoreError: The results folder cannot be written.
@@ -149,7 +135,7 @@ def identifier_of(model: str, size: int) -> str:
     'resnet50.a1_in1k-224'
     """
     wanted = f"{model}-{size}"
-    plain = short_form(TEAM, wanted)
+    plain = short_form(_TEAM, wanted)
     if plain == wanted:
         return plain
     mark = hashlib.sha256(wanted.encode()).hexdigest()[:8]
@@ -224,11 +210,11 @@ def _speed_fields(row: dict[str, Any], title: str, table: Table, protocol: Proto
 
 def _submission(row: dict[str, Any], title: str, extra: str) -> SubmissionRef:
     return SubmissionRef(
-        team=TEAM,
+        team=_TEAM,
         name=identifier_of(row["model"], row["img_size"]),
         title=title,
-        team_title=TEAM,
-        source=TEAM,
+        team_title=_TEAM,
+        source=_TEAM,
         extra_training_data=extra,
         architecture=row["model"].partition(".")[0],
         code=_CODE,
