@@ -1,4 +1,4 @@
-"""Results that look like timm's: accuracies on ImageNet and beside it, speed of architectures on a GPU, names and all."""
+"""Results that look like timm's: accuracies on ImageNet and beside it, speed of architectures on a GPU."""
 
 from __future__ import annotations
 
