@@ -85,6 +85,8 @@ def neighbours_of(standings: Sequence[Standing]) -> dict[str, Neighbours]:
     for standing in standings:
         board, metric, cost = standing.loaded.board, column_of(standing.loaded.rank_by), _cost_axis(standing)
         ranked = standing.ranked[standing.ranked["rank"].notna()]
+        if ranked.empty:
+            continue  # and without any result the metric is no column either
         costs = ranked[cost.source] if cost is not None and cost.source in ranked.columns else [None] * len(ranked)
         rows: dict[str, list[tuple[str, Near]]] = {}
         for entry, run, status, value, price in zip(

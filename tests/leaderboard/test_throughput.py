@@ -15,8 +15,10 @@ from leaderboard.made_speeds import RTX_4090, speed_of, timm_folder, timm_speeds
 from bench.leaderboard.material import Material
 from bench.leaderboard.multiples import BASE, TOP, drawing, marks_of, tick_words
 from bench.leaderboard.series import Series, changes_of, events, largest_first, series_of
+from bench.leaderboard.site import publish
 from bench.leaderboard.throughput import change_text, script_data, throughput_pages
 from bench.records.result import Failure, Result, Retraction
+from bench.resources import resource_folder
 from bench.store import Store, Stored
 
 
@@ -198,6 +200,16 @@ def test_equal_results_give_equal_pages(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     assert _pages(tmp_path / "one", *runs) == _pages(tmp_path / "two", *reversed(runs))
+
+
+@pytest.mark.parametrize("boards", ["made", "shipped"])
+def test_a_store_of_speeds_alone_is_published(tmp_path: Path, boards: str) -> None:
+    """No accuracy anywhere: the metrics of the boards are no columns of the frame."""
+    store = Store(tmp_path / "results")
+    for days in (0, 1):
+        store.add(speed_of(value=100.0 + days, days=days))
+    folder = write_boards(tmp_path / "boards") if boards == "made" else resource_folder("boards")
+    assert publish(store, folder, tmp_path / "site").broken == ()
 
 
 def test_timms_two_tables_of_the_rtx_4090() -> None:
