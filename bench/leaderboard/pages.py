@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bench.leaderboard.compact import compact
 from bench.leaderboard.manifest import code_digest
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
@@ -43,6 +44,8 @@ def forget_templates() -> None:
 def asset_pages(material: Material) -> Iterator[Page]:
     """Style sheets, scripts and the icon: every file of the templates that is no page, and the widths of columns."""
     for path in sorted(resource_folder("templates").iterdir()):
-        if path.suffix != ".html":
+        if path.suffix in (".css", ".js"):
+            yield Page.of(f"assets/{path.name}", compact(path.name, path.read_text(encoding="utf-8")))
+        elif path.suffix != ".html":
             yield Page.of(f"assets/{path.name}", path.read_bytes())
     yield Page.of("assets/tables.css", tracks_css(material.boards))

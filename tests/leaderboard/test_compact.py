@@ -1,0 +1,66 @@
+"""What a browser reads stays; what it does not read is not sent."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.leaderboard.compact import compact
+from bench.resources import resource_folder
+
+ASSETS = sorted(path for path in resource_folder("templates").iterdir() if path.suffix in (".js", ".css"))
+IDS = [path.name for path in ASSETS]
+
+
+def test_the_whole_site_has_little_code() -> None:
+    """JavaScript and CSS of all pages together stay below 30 KB, compressed file by file."""
+    sizes = {
+        path.name: len(gzip.compress(compact(path.name, path.read_text(encoding="utf-8")).encode(), 9))
+        for path in ASSETS
+    }
+
+    assert sum(sizes.values()) <= 30_000, sizes
+
+
+@pytest.mark.parametrize("path", ASSETS, ids=IDS)
+def test_nothing_but_comments_and_space_is_left_out(path: Path) -> None:
+    """Without white space, what is left is the source without its comments, taken out sign by sign."""
+    source = path.read_text(encoding="utf-8")
+    name = path.name
+
+    wanted = _without_comments(source, is_script=name.endswith(".js"))
+    assert _plain(compact(name, source)) == _plain(wanted)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s", "", text).replace(";}", "}")
+
+
+def _without_comments(source: str, *, is_script: bool) -> str:
+    """The source without comments, read from its beginning with the state of a text or a pattern kept."""
+    out, at = [], 0
+    while at < len(source):
+        char = source[at]
+        if char in "'\"`":
+            end = at + 1
+            while source[end] != char:
+                end += 2 if source[end] == "\\" else 1
+            assert "\n" not in source[at:end], f"a text over several lines: {source[at:end]}"
+            out.append(source[at : end + 1])
+            at = end + 1
+        elif source.startswith("/*", at):
+            at = source.index("*/", at) + 2
+        elif is_script and source.startswith("//", at):
+            at = source.index("\n", at)
+        elif is_script and char == "/" and re.search(r"(?:[(,=:\[!&|?{};]|return)\s*$", "".join(out[-20:])):
+            pattern = re.compile(r"/(?:\\.|\[(?:\\.|[^\]])*\]|[^/\\\[])+/").match(source, at)
+            assert pattern is not None
+            out.append(pattern.group())
+            at = pattern.end()
+        else:
+            out.append(char)
+            at += 1
+    return "".join(out)
