@@ -45,12 +45,9 @@ def _without_comments(source: str, *, is_script: bool) -> str:
     while at < len(source):
         char = source[at]
         if char in "'\"`":
-            end = at + 1
-            while source[end] != char:
-                end += 2 if source[end] == "\\" else 1
-            assert "\n" not in source[at:end], f"a text over several lines: {source[at:end]}"
-            out.append(source[at : end + 1])
-            at = end + 1
+            end = _end_of_text(source, at)
+            out.append(source[at:end])
+            at = end
         elif source.startswith("/*", at):
             at = source.index("*/", at) + 2
         elif is_script and source.startswith("//", at):
@@ -64,3 +61,21 @@ def _without_comments(source: str, *, is_script: bool) -> str:
             out.append(char)
             at += 1
     return "".join(out)
+
+
+def _end_of_text(source: str, start: int) -> int:
+    """Where the text that begins at `start` ends; only code within `${}` may go over several lines."""
+    at, quote = start + 1, source[start]
+    while source[at] != quote:
+        assert source[at] != "\n", f"a text over several lines: {source[start:at]}"
+        if quote == "`" and source.startswith("${", at):
+            depth, at = 1, at + 2
+            while depth:
+                if source[at] in "'\"`":
+                    at = _end_of_text(source, at)
+                else:
+                    depth += {"{": 1, "}": -1}.get(source[at], 0)
+                    at += 1
+        else:
+            at += 2 if source[at] == "\\" else 1
+    return at + 1
