@@ -7,6 +7,7 @@
  */
 (() => {
   const CHUNK = 50; // rows of a <tbody>; board.css gives each one content-visibility: auto
+  const AT_ONCE = 4 * CHUNK; // rows that are placed before the paint
   const MOST_PICKED = 8;
   const SVG = 'http://www.w3.org/2000/svg';
   const $ = (id) => document.getElementById(id);
@@ -31,14 +32,15 @@
   let view = everyone; // those that pass the filters
   let shown = everyone; // what stands in the table now
   let frontier = [];
+  let finishing = 0;
   const picked = new Set();
 
   const cached = [];
-  /** What the cells of a column show, without what stands small behind it. */
-  const textsOf = (k) =>
-    (cached[k] ??= rows.map((row) => row.cells[k + 1].firstChild.textContent.trim()));
+  /** What a cell shows, without what stands small behind it. */
+  const textOf = (k, i) => cached[k]?.[i] ?? rows[i].cells[k + 1].firstChild.textContent.trim();
+  const textsOf = (k) => (cached[k] ??= everyone.map((i) => textOf(k, i)));
   const numberIn = (text) => parseFloat(text.replaceAll(',', ''));
-  const words = (k, i) => `${textsOf(k)[i]} ${columns[k].unit || columns[k].label}`;
+  const words = (k, i) => `${textOf(k, i)} ${columns[k].unit || columns[k].label}`;
   const valuesOf = (k) => (columns[k].values ??= columns[k].keys.map((key) => (key === null ? null : key * columns[k].scale)));
 
   /* ---------- sort and filter ---------- */
@@ -143,23 +145,39 @@
     listFrontier();
   }
 
-  /** Moves the server's own rows into new chunks; the old chunks leave the document first, which is faster. */
+  /**
+   * Moves the server's own rows into new chunks: those that can be seen at once, the others after the paint. Until then
+   * the old chunks are hidden; taking 5,000 rows out of the document takes as long as all the rest.
+   */
   function place() {
     if (view.length === shown.length && view.every((i, k) => i === shown[k])) return;
-    for (const body of [...table.tBodies]) body.remove();
-    const bodies = [];
-    for (let from = 0; from < view.length; from += CHUNK) {
-      const body = document.createElement('tbody');
-      body.setAttribute('role', 'rowgroup');
-      body.append(...view.slice(from, from + CHUNK).map((i) => rows[i]));
-      bodies.push(body);
-    }
-    bodies.at(-1)?.classList.add('last');
-    view.forEach((i, k) => rows[i].setAttribute('aria-rowindex', k + 3));
+    const old = [...table.tBodies];
+    for (const body of old) body.hidden = true;
+    const add = (from, to) => {
+      const bodies = [];
+      for (let start = from; start < Math.min(to, view.length); start += CHUNK) {
+        const body = document.createElement('tbody');
+        body.setAttribute('role', 'rowgroup');
+        body.append(...view.slice(start, start + CHUNK).map((i) => rows[i]));
+        if (start + CHUNK >= view.length) body.className = 'last';
+        bodies.push(body);
+      }
+      view.slice(from, to).forEach((i, k) => rows[i].setAttribute('aria-rowindex', from + k + 3));
+      table.append(...bodies);
+    };
+    const finish = () => {
+      for (const body of old) body.remove();
+      add(AT_ONCE, view.length);
+      table.removeAttribute('aria-busy');
+    };
+    add(0, AT_ONCE);
     table.setAttribute('aria-rowcount', view.length + 2);
-    table.append(...bodies);
     shown = view;
     box.scrollTop = 0;
+    clearTimeout(finishing);
+    if (rows.length <= AT_ONCE) return finish();
+    table.setAttribute('aria-busy', 'true');
+    finishing = setTimeout(finish, 40);
   }
 
   /* ---------- columns: a style sheet of a few rules, so that no cell is touched ---------- */
@@ -223,7 +241,7 @@
   }
 
   function drawColumn({ of }, k, seen) {
-    const spans = seen.map((i) => textsOf(k)[i].split('\u2013').map(numberIn));
+    const spans = seen.map((i) => textOf(k, i).split('\u2013').map(numberIn));
     const low = Math.min(...spans.map(([end]) => end));
     const high = Math.max(...spans.map(([, end]) => end));
     const ends = heads[k].querySelectorAll('.scale i');
@@ -237,7 +255,7 @@
       glyph.append(
         element('path', { class: 'base', d: `M0 7H${WIDTH}` }),
         element('path', { class: 'span', d: `M${a} 7H${b}M${a} 3V11M${b} 3V11` }),
-        element('circle', { cx: at(of === null ? (spans[n][0] + spans[n][1]) / 2 : numberIn(textsOf(of)[i])), cy: 7, r: 2.8 }),
+        element('circle', { cx: at(of === null ? (spans[n][0] + spans[n][1]) / 2 : numberIn(textOf(of, i))), cy: 7, r: 2.8 }),
       );
       rows[i].cells[k + 1].append(glyph);
       drawn.push(glyph);
@@ -261,6 +279,7 @@
   const LAYERS = 4; // where many points lie it is darker, with four elements in all
   let points = []; // the places of the rows in view, for the pointer
   let lit = null;
+  let asServed = true; // the list of the frontier is still the server's
 
   function scaleOf(values, from, to, mayBeLog) {
     const low = values.reduce((a, b) => Math.min(a, b));
@@ -333,8 +352,9 @@
     }
     plot.setAttribute('aria-label', `${names}, and the frontier of ${frontier.length}, which is listed below the plot`);
     const isNumber = (k) => columns[k].kind === 'number';
-    const sx = scaleOf(used.map((i) => xs[i]), left + 10, wall - 10, isNumber(x));
-    const values = used.map((i) => ys[i]);
+    const scaled = [...new Set([...view, ...picked])].filter(has); // a picked row is shown though it is filtered out
+    const sx = scaleOf(scaled.map((i) => xs[i]), left + 10, wall - 10, isNumber(x));
+    const values = scaled.map((i) => ys[i]);
     const ends = [floor - 10, top + 10];
     let sy = scaleOf(values, ...ends, isNumber(y));
     if (!sy.isLog && !field('full').checked) sy = scaleOf(inside(values, columns[y].higher), ...ends, false);
@@ -386,20 +406,21 @@
     /** The picked rows, each with its name in the first place that covers no other one. */
     function marks(right, bottom) {
       const group = element('g', { class: 'marks' });
-      const spots = [...picked].filter((i) => has(i) && xs[i] >= sx.low && xs[i] <= sx.high).map(placeOf);
+      const spots = [...picked].filter(has).map(placeOf);
       const taken = spots.map((spot) => [spot.x - 6, spot.y - 6, spot.x + 6, spot.y + 6]);
       for (const { i, x: px, y: py } of spots) {
         const name = linkOf(i).textContent;
-        const text = name.length > 40 ? `${name.slice(0, 39)}\u2026` : name;
-        const [length, isRight] = [text.length * 7.4, px > right / 2];
-        const x0 = isRight ? px - 9 - length : px + 9;
+        const most = Math.floor(right / 16);
+        const text = name.length > most ? `${name.slice(0, most - 1)}\u2026` : name;
+        const length = text.length * 7.6;
+        const x0 = px + 9 + length < right ? px + 9 : Math.max(0, px - 9 - length);
         const rooms = [-8, 18, -24, 34, -40, 50].map((dy) => [x0, py + dy - 11, x0 + length, py + dy + 3]);
         const free = (room) => room[1] > 0 && room[3] < bottom && !taken.some((t) => room[0] < t[2] && room[2] > t[0] && room[1] < t[3] && room[3] > t[1]);
         const room = rooms.find(free) ?? rooms[1];
         taken.push(room);
         group.append(
           element('circle', { cx: px, cy: py, r: 5 }),
-          element('text', { x: isRight ? px - 9 : px + 9, y: room[3] - 3, 'text-anchor': isRight ? 'end' : 'start' }, text),
+          element('text', { x: x0, y: room[3] - 3 }, text),
         );
       }
       return group;
@@ -410,6 +431,11 @@
   function listFrontier() {
     const { x, y } = axes();
     const list = document.querySelector('#frontier ol');
+    if (asServed && state() === '') {
+      [...list.children].forEach((item, k) => (item.dataset.row = frontier[k]));
+      return;
+    }
+    asServed = false;
     document.querySelector('#frontier summary span').textContent = frontier.length;
     list.replaceChildren(
       ...frontier.map((i) => {
@@ -571,12 +597,12 @@
   function exported() {
     const [values, texts] = [[], []];
     const off = groupsOff();
-    const text = (k, i) => (columns[k].keys[i] === null ? null : textsOf(k)[i]);
+    const text = (k, i) => (columns[k].keys[i] === null ? null : textOf(k, i));
     const numberOf = (digits, scale) => (digits && !Number.isNaN(numberIn(digits)) ? +(numberIn(digits) / scale).toPrecision(12) : null);
     columns.forEach(({ name, label, kind, group, keys, scale }, k) => {
       if (off.has(group)) return;
       const small = (i) => rows[i].cells[k + 1].querySelector('small, .team')?.textContent ?? '';
-      const own = (i) => textsOf(k)[i];
+      const own = (i) => textOf(k, i);
       if (kind === 'rank') {
         values.push(['rank', (i) => numberOf(own(i).replace('S', ''), 1)]);
         ['rank_low', 'rank_high'].forEach((end, side) => values.push([end, (i) => numberOf(small(i).split('\u2013')[side], 1)]));
