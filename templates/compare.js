@@ -147,7 +147,7 @@ function sideBySide(models, base) {
       const [value, low, high] = cell;
       return [
         h(value === best ? 'b' : 'span', {}, shown(meaning, value)),
-        meaning.bar && h('svg', { width: 100, height: 8, 'aria-hidden': 'true' }, h('rect', { width: (100 * value) / Math.max(...known), height: 8 })),
+        meaning.bar && h('svg', { width: 100, height: 8, 'aria-hidden': 'true' }, h('rect', { width: Math.max(0, (100 * value) / Math.max(...known)), height: 8 })),
         low != null && h('small', {}, `${shown(meaning, low)}\u2013${shown(meaning, high)}`),
         models[k] !== base && own && h('small', {}, `${signed((value - own) * meaning.scale, meaning.digits)}, \u00d7${fixed(value / own, 3)}`),
       ];
@@ -318,7 +318,10 @@ function suggest() {
 }
 
 field.oninput = suggest;
-field.onkeydown = (event) => event.key === 'Enter' && matches()[0] && add(matches()[0]);
+field.onkeydown = (event) => {
+  const [first] = matches();
+  if (event.key === 'Enter' && first) add(first);
+};
 for (const id of kept.slice(1))
   by(id).onchange = () => {
     state[id] = by(id).value;
