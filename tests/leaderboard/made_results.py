@@ -149,11 +149,16 @@ def tiny_store(folder: Path) -> Store:
     return store
 
 
-def hostile_store(folder: Path) -> Store:
-    """Every accepted hostile name as title, team, licence, training data, description, log and note of a run."""
+def hostile_store(folder: Path, *, tame: bool = False) -> Store:
+    """Every accepted hostile name as title, team, licence, training data, description, log and note of a run.
+
+    Args:
+        folder: Where the results folder lies.
+        tame: Plain words in place of the names, to compare with.
+    """
     store = Store(folder / "results")
     for index, vector in enumerate(vector for vector in hostile_names() if vector["accept"]):
-        name = vector["name"]
+        name = f"Name {index}" if tame else vector["name"]
         words = {
             "title": name,
             "team_title": name,

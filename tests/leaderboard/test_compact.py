@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
@@ -13,16 +12,6 @@ from bench.resources import resource_folder
 
 ASSETS = sorted(path for path in resource_folder("templates").iterdir() if path.suffix in (".js", ".css"))
 IDS = [path.name for path in ASSETS]
-
-
-def test_the_whole_site_has_little_code() -> None:
-    """JavaScript and CSS of all pages together stay below 30 KB, compressed file by file."""
-    sizes = {
-        path.name: len(gzip.compress(compact(path.name, path.read_text(encoding="utf-8")).encode(), 9))
-        for path in ASSETS
-    }
-
-    assert sum(sizes.values()) <= 30_000, sizes
 
 
 @pytest.mark.parametrize("path", ASSETS, ids=IDS)

@@ -7,10 +7,13 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 from leaderboard.made_results import (
@@ -121,8 +124,11 @@ def test_pages_are_well_formed_and_every_link_leads_to_a_file(tiny: Path) -> Non
             assert not parts.path.startswith("/")
             target = path if not parts.path else (path.parent / unquote(parts.path)).resolve()
             assert target.is_file(), f"{path.name}: {link}"
-            if parts.fragment:
-                assert parts.fragment in _Parsed(target.read_bytes()).ids
+            if "=" in parts.fragment:  # the state of a page: whom it compares
+                for slug in parse_qs(parts.fragment).get("m", [""])[0].split(","):
+                    assert (tiny / f"compare/{slug}.js").is_file(), f"{path.name}: {link}"
+            elif parts.fragment:
+                assert parts.fragment in _Parsed(target.read_bytes()).ids, f"{path.name}: {link}"
 
 
 def test_the_policy_comes_first_and_allows_nothing_from_elsewhere(tiny: Path) -> None:
@@ -174,10 +180,11 @@ def test_hostile_names_stay_text_on_every_page(tmp_path: Path, monkeypatch: pyte
         name="shapes10", wnids=tuple(f"n{index:08d}" for index in range(10)), names=tuple(names[:10]), ilsvrc_ids=()
     )
     monkeypatch.setattr(material, "class_table", lambda _: table)
-    tame = site.publish(tiny_store(tmp_path / "tame"), write_boards(tmp_path / "boards"), tmp_path / "tame" / "site")
+    boards = write_boards(tmp_path / "boards")
+    tame = site.publish(hostile_store(tmp_path / "tame", tame=True), boards, tmp_path / "tame" / "site")
     elements = {tag for path in tame.index.parent.rglob("*.html") for tag in _Parsed(path.read_bytes()).elements}
 
-    report = site.publish(hostile_store(tmp_path), write_boards(tmp_path / "boards"), tmp_path / "site")
+    report = site.publish(hostile_store(tmp_path), boards, tmp_path / "site")
 
     assert not report.broken
     shown = set()
@@ -190,6 +197,49 @@ def test_hostile_names_stay_text_on_every_page(tmp_path: Path, monkeypatch: pyte
     assert {vector.get("shown", vector["name"]) for vector in hostile_names() if vector["accept"]} <= shown
     exported = (tmp_path / "site/boards/tiny.csv").read_text(encoding="utf-8")
     assert all(vector["csv"] in exported for vector in hostile_names() if "csv" in vector)
+
+
+def test_hostile_names_stay_text_in_every_file(tmp_path: Path) -> None:
+    """Whatever is published is well-formed, asks for nothing, and starts no formula in a spreadsheet."""
+    report = site.publish(hostile_store(tmp_path), write_boards(tmp_path / "boards"), tmp_path / "site")
+
+    kinds = Counter(path.suffix for path in report.index.parent.rglob("*") if path.is_file())
+    assert {".csv", ".json", ".svg", ".xml"} <= set(kinds)
+    for path in report.index.parent.rglob("*"):
+        if path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        elif path.suffix in (".svg", ".xml"):
+            for element in ET.parse(path).iter():  # noqa: S314 - our own file
+                assert element.tag.rpartition("}")[2] not in ("script", "foreignObject", "image", "iframe")
+                links = [value for name, value in element.attrib.items() if name.rpartition("}")[2] == "href"]
+                assert not [link for link in links if urlsplit(link).scheme not in ("", "https")]
+                assert not [name for name in element.attrib if name.startswith("on")]
+        elif path.suffix == ".csv":
+            for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")):
+                for cell in row:
+                    assert not cell.startswith(("=", "+", "@", "\t", "\r")), f"{path.name}: {cell}"
+                    assert not (cell.startswith("-") and not _is_number(cell)), f"{path.name}: {cell}"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def test_place_time_zone_and_hash_seed_change_no_byte(tmp_path: Path) -> None:
+    """Two processes, one in Kiritimati and one in Honolulu, write equal trees."""
+    tiny_store(tmp_path)
+    write_boards(tmp_path / "boards")
+    for folder, zone, seed in (("a", "Pacific/Kiritimati", "1"), ("deep/down/b", "Pacific/Honolulu", "2")):
+        words = [sys.executable, "-m", "bench", "publish", "--results", str(tmp_path / "results")]
+        words += ["--boards", str(tmp_path / "boards"), "--out", str(tmp_path / folder)]
+        environment = os.environ | {"TZ": zone, "PYTHONHASHSEED": seed, "LC_ALL": "C", "SOURCE_DATE_EPOCH": seed}
+        subprocess.run(words, check=True, capture_output=True, env=environment)
+
+    assert _tree(tmp_path / "a") == _tree(tmp_path / "deep/down/b")
 
 
 def test_what_is_broken_is_named_and_the_rest_is_published(tmp_path: Path) -> None:
