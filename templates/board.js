@@ -691,7 +691,7 @@
       sort(start);
       refresh();
       saveSoon();
-      if (document.activeElement === document.body) field('q').focus(); // the button in "No entry fits" is gone
+      if ($('no-match').contains(document.activeElement)) field('q').focus(); // its button is gone
     }),
   );
   $('more').addEventListener('click', (event) => {
