@@ -1,11 +1,10 @@
 'use strict';
 
-/*
- * The address holds the comparison: #m=<slug>&m=<slug>&base=... Each submission's data is a script that calls
- * benchCompare; only what the search index lists is asked for, so a wrong address asks for nothing.
- */
+// The address holds the comparison: #m=<slug>&m=<slug>&base=... Each submission's data is a script that calls
+// benchCompare; only what the search index lists is asked for.
 
 const by = (id) => document.getElementById(id);
+const put = (place, nodes) => document.querySelector(place).replaceChildren(...nodes);
 const { most, metrics, costs, protocols } = JSON.parse(by('meanings').textContent);
 const loads = new Map(); // from file to promise
 const loaded = new Map(); // from slug to data
@@ -30,7 +29,7 @@ function load(file) {
 
 /* ---------- statistics: as in bench.stats.paired ---------- */
 
-/** The exact two-sided p of McNemar's test, 2 P(X <= min(b, c)) for X ~ Bin(b + c, 1/2), by logarithms. */
+/** McNemar's exact two-sided p, 2 P(X <= min(b, c)) for X ~ Bin(b + c, 1/2), by logarithms. */
 function mcnemar(b, c) {
   const n = b + c;
   const m = Math.min(b, c);
@@ -48,7 +47,7 @@ function mcnemar(b, c) {
 const bytes = (run) => (run.bytes ??= Uint8Array.from(atob(run.bits), (character) => character.charCodeAt(0)));
 const ones = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll('0', '').length);
 
-/** Two runs on the same images, with the interval of Bonett and Price (2012). */
+/** With the interval of Bonett and Price (2012). */
 function paired(one, other) {
   const [x, y] = [bytes(one), bytes(other)];
   const n = one.dataset.num_samples;
@@ -71,7 +70,7 @@ function unpaired([a, lowA, highA], [b, lowB, highB]) {
   return { difference, low: difference - Math.hypot(a - lowA, highB - b), high: difference + Math.hypot(highA - a, b - lowB) };
 }
 
-/** Why two runs have no paired test; empty where they have one. */
+/** Why there is no paired test, if there is none. */
 function unpairable(one, other) {
   if (one.version !== other.version) return 'unpaired: versions of the protocol differ';
   if (!one.bits || !other.bits) return 'unpaired: which images were right is not kept';
@@ -137,7 +136,7 @@ function sideBySide(models, base) {
     return h('th', { scope: 'col' }, `${k + 1} `, h('a', { href: `submissions/${data.slug}.html` }, bdi(data.title)), h('span', {}, bdi(data.team)), h('label', {}, radio, 'base'), drop);
   });
   const row = (title, cells) => h('tr', {}, h('th', { scope: 'row' }, title), ...cells.map((cell) => (cell ? h('td', {}, ...cell) : h('td', { class: 'nil' }, '\u2013'))));
-  const group = (title, said) => h('tr', { class: 'group' }, h('th', { scope: 'rowgroup', colspan: models.length + 1 }, title, h('small', {}, said)));
+  const group = (title) => h('tr', { class: 'group' }, h('th', { scope: 'rowgroup', colspan: models.length + 1 }, title));
   const numbers = (meaning, cells) => {
     const known = cells.filter(Boolean).map(([value]) => value);
     const best = new Set(known).size > 1 && meaning.higher !== null && Math[meaning.higher ? 'max' : 'min'](...known);
@@ -156,22 +155,14 @@ function sideBySide(models, base) {
   const rows = protocols.flatMap(([protocol, title]) => {
     const runs = models.map((data) => runOf(data, protocol));
     if (!runs.some(Boolean)) return [];
-    const said = [
-      ['Status', (run) => run.status],
-      ['Images', (run) => `${fixed(run.dataset.num_samples, 0)} images`],
-      ['Arithmetic', (run) => run.precision],
-      ['Protocol', (run) => `version ${run.version}`],
-    ].map(([name, of]) => [name, runs.map((run) => run && of(run))]);
-    const same = ([, cells]) => new Set(cells.filter(Boolean)).size < 2;
     return [
-      group(title, said.filter(same).map(([, cells]) => cells.find(Boolean)).filter(Boolean).join(', ')),
+      group(title),
+      row('Measured', runs.map((run) => run && [h('small', {}, [run.status, `${fixed(run.dataset.num_samples, 0)} images`, run.precision, `version ${run.version}`].filter(Boolean).join(', '))])),
       ...metrics.filter(({ name }) => runs.some((run) => run?.metrics[name])).map((meaning) => numbers(meaning, runs.map((run) => run?.metrics[meaning.name]))),
-      ...said.filter((one) => !same(one)).map(([name, cells]) => row(name, cells.map((text) => text && [bdi(text)]))),
     ];
   });
-  const table = by('side').querySelector('table');
-  table.tHead.rows[0].replaceChildren(h('td'), ...heads);
-  table.tBodies[0].replaceChildren(...rows, group('Costs', 'of the architecture where it was not measured itself'), ...measures(models).map((one) => numbers(one, models.map(one.of))));
+  put('#side thead tr', [h('td'), ...heads]);
+  put('#side tbody', [...rows, group('Costs'), ...measures(models).map((one) => numbers(one, models.map(one.of)))]);
 }
 
 function differences(models, base, protocol, name) {
@@ -194,12 +185,12 @@ function differences(models, base, protocol, name) {
     ];
     return h('tr', {}, h('th', { scope: 'row' }, bdi(name(pair.a)), ' \u2212 ', bdi(name(pair.b)), pair.b === base && ' (base)'), ...cells.map((text, k) => h('td', { class: k === 3 ? 'wrap' : 'n' }, text)));
   });
-  by('gaps').querySelector('tbody').replaceChildren(...rows);
+  put('#gaps tbody', rows);
 }
 
 const along = (share) => 44 + 344 * share;
 const up = (share) => 356 - 344 * share;
-const dot = (x, y, far, text, title) => [h('circle', { cx: along(x), cy: up(y), r: 4, class: far ? 'out' : 'in' }, h('title', {}, title)), text && h('text', { class: 'name', x: along(x) + 6, y: up(y) - 5 }, text)].filter(Boolean);
+const dot = (x, y, far, text, title) => [h('circle', { cx: x, cy: y, r: 4, class: far ? 'out' : 'in' }, h('title', {}, title)), text && h('text', { class: 'name', x: x + 6, y: y - 5 }, text)].filter(Boolean);
 
 function classes(models, protocol, name) {
   const here = models.filter((data) => runOf(data, protocol)?.classes);
@@ -210,8 +201,8 @@ function classes(models, protocol, name) {
   const called = (i) => classNames[a.table]?.[i]?.[1] ?? `${i}`;
   const points = a.table === b.table ? a.right.map((right, i) => ({ i, y: right / a.total[i], x: b.right[i] / b.total[i] })).filter(({ x, y }) => x >= 0 && y >= 0) : [];
   const far = points.filter(({ x, y }) => x !== y).sort((p, q) => Math.abs(q.y - q.x) - Math.abs(p.y - p.x) || p.i - q.i).slice(0, 10);
-  by('classes').querySelector('g').replaceChildren(...points.flatMap((point) => dot(point.x, point.y, far.includes(point), far.includes(point) && `${far.indexOf(point) + 1}`, called(point.i))));
-  by('classes').querySelector('ol').replaceChildren(...far.map(({ i, x, y }) => h('li', {}, bdi(called(i)), `: ${fixed(100 * y, 1)} against ${fixed(100 * x, 1)} %, ${signed(100 * (y - x), 1)} points`)));
+  put('#classes g', points.flatMap((p) => dot(along(p.x), up(p.y), far.includes(p), far.includes(p) && `${far.indexOf(p) + 1}`, called(p.i))));
+  put('#classes ol', far.map(({ i, x, y }) => h('li', {}, bdi(called(i)), `: ${fixed(100 * y, 1)} against ${fixed(100 * x, 1)} %, ${signed(100 * (y - x), 1)} points`)));
 }
 
 function cost(models, protocol, name) {
@@ -221,21 +212,23 @@ function cost(models, protocol, name) {
   if (!axes.length) return;
   const chosen = choose('x', axes.map((axis) => [axis.name, label(axis)]));
   const axis = axes.find((one) => one.name === chosen);
-  const all = points(axis);
+  const all = points(axis).sort((p, q) => p.x - q.x || p.y - q.y);
+  const spread = (value, values) => 0.08 + (0.84 * (value - Math.min(...values))) / (Math.max(...values) - Math.min(...values) || 1);
+  for (const p of all) {
+    p.left = along(spread(Math.log(p.x), all.map((q) => Math.log(q.x))));
+    p.high = up(spread(p.y, all.map((q) => q.y)));
+  }
   const beats = (p, q) => (axis.higher ? p.x >= q.x : p.x <= q.x) && p.y >= q.y && (p.x !== q.x || p.y !== q.y);
-  const front = all.filter((p) => !all.some((q) => beats(q, p))).sort((p, q) => p.x - q.x || p.y - q.y);
-  const place = (values) => (value) => 0.08 + (0.84 * (value - Math.min(...values))) / (Math.max(...values) - Math.min(...values) || 1);
-  const [logs, ys] = [all.map(({ x }) => Math.log(x)), all.map(({ y }) => y)];
-  const [left, high] = [(p) => place(logs)(Math.log(p.x)), (p) => place(ys)(p.y)];
-  const path = front.map((p, k) => (k ? (axis.higher ? `V${up(high(p))}H${along(left(p))}` : `H${along(left(p))}V${up(high(p))}`) : `M${along(left(p))} ${up(high(p))}`));
-  const ticks = [all.reduce((p, q) => (q.x < p.x ? q : p)), all.reduce((p, q) => (q.x > p.x ? q : p))].map((p) => h('text', { x: along(left(p)), y: 372, 'text-anchor': 'middle' }, shown(axis, p.x)));
-  by('cost').querySelector('g').replaceChildren(
+  const front = all.filter((p) => !all.some((q) => beats(q, p)));
+  const path = front.map((p, k) => (k ? (axis.higher ? `V${p.high}H${p.left}` : `H${p.left}V${p.high}`) : `M${p.left} ${p.high}`));
+  const best = [...all].sort((p, q) => q.y - p.y);
+  put('#cost g', [
     h('path', { class: 'stairs', d: path.join('') }),
-    ...ticks,
-    ...[Math.min(...ys), Math.max(...ys)].map((y) => h('text', { x: 38, y: up(place(ys)(y)) + 4, 'text-anchor': 'end' }, fixed(100 * y, 1))),
-    ...all.flatMap((p) => dot(left(p), high(p), front.includes(p), `${models.indexOf(p.data) + 1}`, p.data.title)),
-  );
-  by('cost').querySelector('ul').replaceChildren(...all.sort((p, q) => q.y - p.y).map((p) => h('li', {}, bdi(name(p.data)), `: ${fixed(100 * p.y, 2)} % at ${shown(axis, p.x)} ${axis.unit || axis.title}${front.includes(p) ? ', on the frontier' : ''}`)));
+    ...[all[0], all.at(-1)].map((p) => h('text', { x: p.left, y: 372, 'text-anchor': 'middle' }, shown(axis, p.x))),
+    ...[best[0], best.at(-1)].map((p) => h('text', { x: 38, y: p.high + 4, 'text-anchor': 'end' }, fixed(100 * p.y, 1))),
+    ...all.flatMap((p) => dot(p.left, p.high, front.includes(p), `${models.indexOf(p.data) + 1}`, p.data.title)),
+  ]);
+  put('#cost ul', best.map((p) => h('li', {}, bdi(name(p.data)), `: ${fixed(100 * p.y, 2)} % at ${shown(axis, p.x)} ${axis.unit || axis.title}${front.includes(p) ? ', on the frontier' : ''}`)));
 }
 
 /* ---------- state ---------- */
@@ -272,13 +265,13 @@ function draw() {
   const name = (data) => `${models.indexOf(data) + 1} ${data.title}`;
   by('said').textContent = message || (models.length === 1 ? 'Add one more to compare it with.' : '');
   by('empty').hidden = models.length;
-  by('side').hidden = by('link').hidden = !models.length;
+  by('side').hidden = !models.length;
   by('gaps').hidden = models.length < 2;
   sideBySide(models, base);
   const count = ([id]) => models.filter((data) => top1Of(data, id)).length;
   const protocol = choose('p', protocols.filter((pair) => count(pair) > 1).sort((one, other) => count(other) - count(one)));
-  by('gaps').querySelector('.none').hidden = protocol;
-  by('gaps').querySelector('.scroll').hidden = !protocol;
+  document.querySelector('#gaps .none').hidden = protocol;
+  document.querySelector('#gaps .scroll').hidden = !protocol;
   differences(models, base, protocol, name);
   classes(models, protocol, name);
   cost(models, protocol, name);
@@ -308,13 +301,11 @@ function add(row) {
 function suggest() {
   const found = matches();
   by('none').hidden = found.length || !field.value.trim();
-  by('found').replaceChildren(
-    ...found.map((row) => {
-      const button = h('button', { type: 'button' }, bdi(row[1]), ' ', h('span', { class: 'team' }, bdi(row[2])));
-      button.onclick = () => add(row);
-      return h('li', {}, button);
-    }),
-  );
+  put('#found', found.map((row) => {
+    const button = h('button', { type: 'button' }, bdi(row[1]), ' ', h('span', { class: 'team' }, bdi(row[2])));
+    button.onclick = () => add(row);
+    return h('li', {}, button);
+  }));
 }
 
 field.oninput = suggest;
@@ -327,10 +318,5 @@ for (const id of kept.slice(1))
     state[id] = by(id).value;
     draw();
   };
-by('link').onclick = () =>
-  navigator.clipboard.writeText(location.href).then(
-    () => (by('link').textContent = 'Copied'),
-    () => (by('said').textContent = 'The browser refused; copy the address of this page.'),
-  );
 addEventListener('hashchange', () => location.hash.includes('=') && read());
-addEventListener('DOMContentLoaded', read); // after the search index, which is the next script
+addEventListener('DOMContentLoaded', read); // the search index is the next script

@@ -1,6 +1,6 @@
 'use strict';
 
-/* Copying, and the search over all classes: their counts come from the file that the comparison reads. */
+// Copying, and the search over all classes, whose counts come from the file that the compare page reads.
 
 for (const button of document.querySelectorAll('.copy')) {
   const text = button.parentNode.nextElementSibling;
