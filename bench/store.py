@@ -1,7 +1,8 @@
 """The store of results: found, added, retracted; never edited.
 
 Below the results folder, in git: `<protocol>/<team>/<name>/<run>.json`, and beside it `<run>.bits` (which images are
-right), `<run>.classes.json` (counts by class) and, once withdrawn, `<run>.retract.json`.
+right), `<run>.classes.json` (counts by class), `<run>.blocks.json` (raw times of a throughput run) and, once withdrawn,
+`<run>.retract.json`.
 Below the predictions folder, not in git: `<sha256>.parquet`, addressed by the content of their columns.
 A result file is written last, so a result that is there is complete. Two writers never touch one file.
 """
@@ -19,8 +20,9 @@ from pathlib import Path
 from pydantic import ValidationError
 from xxhash import xxh3_128_hexdigest
 
-from bench.errors import BenchError, StoreError, UsageError
+from bench.errors import BenchError, RecordError, StoreError, UsageError
 from bench.files import digest_of, sweep_leftovers, write_all_atomic, write_atomic
+from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
 from bench.records.equal_run import EqualRun
@@ -29,7 +31,7 @@ from bench.records.result import PredictionsRef, Result, Retraction
 
 __all__ = ["Scan", "Store", "Stored"]
 
-_SIDECARS = (".classes.json", ".retract.json")
+_SIDECARS = (".blocks.json", ".classes.json", ".retract.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,12 @@ class Store:
         return Predictions.read(path)
 
     def add(
-        self, result: Result, *, correctness: Correctness | None = None, breakdown: Breakdown | None = None
+        self,
+        result: Result,
+        *,
+        correctness: Correctness | None = None,
+        breakdown: Breakdown | None = None,
+        blocks: Blocks | None = None,
     ) -> Path:
         """Adds a result and what lies beside it; the result's own file comes last.
 
@@ -201,6 +208,8 @@ class Store:
             write_atomic(path.with_suffix(".bits"), correctness.to_bytes())
         if breakdown is not None:
             write_atomic(path.with_suffix(".classes.json"), breakdown.to_text())
+        if blocks is not None:
+            write_atomic(path.with_suffix(".blocks.json"), blocks.to_text())
         write_atomic(path, result.to_text())
         return path
 
@@ -276,6 +285,31 @@ class Store:
         """
         path = stored.path.with_suffix(".classes.json")
         return Breakdown.load(path) if path.is_file() else None
+
+    def blocks(self, stored: Stored) -> Blocks | None:
+        """A run's raw times, or None where it has none.
+
+        Raises:
+            RecordError: The file is missing, broken, or another one than the result names.
+        """
+        if stored.result.blocks is None:
+            return None
+        path = stored.path.with_suffix(".blocks.json")
+        blocks = Blocks.load(path)
+        if blocks.sha256() != stored.result.blocks:
+            raise RecordError("does not hold the times that the result names; restore the file", path=path)
+        return blocks
+
+    def of_entry(self, team: str, name: str) -> list[Stored]:
+        """The valid results of one submission under all protocols, sorted by run."""
+        stored = []
+        for folder in sorted(self.results.glob(f"*/{team}/{name}")):
+            for path in _result_files(folder):
+                try:
+                    stored.append(_read(path))
+                except BenchError:
+                    continue  # a broken file answers nothing; `publish` and `check` name it
+        return sorted(stored, key=lambda item: item.run)
 
     def _path_of(self, result: Result) -> Path:
         submission = result.submission

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.measure.flops import count_flops
+
 if TYPE_CHECKING:
     import torch
 
@@ -18,18 +20,10 @@ def count_parameters(module: torch.nn.Module) -> int:
 def count_gmacs(module: torch.nn.Module, img_size: int) -> float:
     """Multiply-adds of one forward pass at batch 1, in units of 10^9.
 
-    Counted by `torch.utils.flop_counter`, which knows convolutions, matrix products and attention and counts two
-    operations a multiply-add; all else (normalisation, activation, pooling) counts nothing, as in published tables.
+    Half of what `count_flops` counts, which says how; normalisation, activation and pooling count nothing.
 
     Args:
         module: A model in evaluation mode on any device.
         img_size: Side of the square input, in pixels.
     """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    parameter = next(module.parameters(), torch.zeros(1))
-    images_NCHW = torch.zeros(1, 3, img_size, img_size, device=parameter.device, dtype=parameter.dtype)
-    with torch.inference_mode(False), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module(images_NCHW)
-    return float(counter.get_total_flops()) / 2e9
+    return count_flops(module, img_size) / 2e9

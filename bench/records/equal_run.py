@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.records.result import Result
+from bench.records.result import Result, Scalar
 
 __all__ = ["EqualRun"]
 
@@ -18,9 +18,11 @@ class EqualRun:
     protocol: str
     submission_digest: str
     protocol_digest: str
-    dataset_digest: str
+    dataset_digest: str | None
     precision: str | None
     device_type: str | None
+    environment: tuple[tuple[str, Scalar], ...] = ()
+    """What else must be equal in the environment, such as the batch size of a row of speed and its machine."""
 
     def matches(self, result: Result) -> bool:
         """Whether a result is this measurement; a failed or imported one never is."""
@@ -31,4 +33,5 @@ class EqualRun:
             and result.dataset.digest == self.dataset_digest
             and result.precision == self.precision
             and result.device_type == self.device_type
+            and all(result.environment.get(key) == value for key, value in self.environment)
         )

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from bench.files import digest_of
 from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText, WebLink
+from bench.records.throughput import Throughput
 
 __all__ = [
     "Augmentation",
@@ -41,7 +42,7 @@ class DatasetSpec(Record):
     """Which part of the dataset."""
     num_samples: Annotated[int, Field(ge=0)]
     """How many images the complete split has; another number is an error unless a partial run was asked for. 0 where
-    speed is reported: it is measured on random pixels."""
+    speed is measured on random pixels."""
     labels: Literal["original", "real"] = "original"
     """Which ground truth counts: `real` are the reassessed labels of Beyer et al. 2020."""
 
@@ -188,6 +189,8 @@ class Protocol(FileRecord):
     """How a network is trained (kind `train`)."""
     evaluate_with: Identifier | None = None
     """The protocol that measures what was trained (kind `train`)."""
+    throughput: Throughput | None = None
+    """How speed is measured (kind `throughput`)."""
     reference: Reference | None = None
     """A known model and its known value."""
 
@@ -201,6 +204,12 @@ class Protocol(FileRecord):
             raise ValueError("a protocol of kind 'evaluate' needs division, [precision] and [views]")
         if (self.kind == "train") != (self.recipe is not None):
             raise ValueError("a [recipe] belongs to kind 'train', and kind 'train' needs one")
+        if (self.kind == "throughput") != (self.throughput is not None):
+            raise ValueError("a [throughput] belongs to kind 'throughput', and kind 'throughput' needs one")
+        if self.throughput is not None and self.precision is None:
+            raise ValueError("a protocol of kind 'throughput' needs [precision]")
+        if self.throughput is not None and (self.throughput.num_images or 0) > self.dataset.num_samples:
+            raise ValueError(f"num_images is more than the {self.dataset.num_samples:,} images of the dataset")
         if self.kind in ("evaluate", "train") and (self.metrics is None or self.dataset.num_samples == 0):
             raise ValueError(f"a protocol of kind {self.kind!r} needs [metrics] and images")
         if self.kind != "reported" and self.dataset.labels != "original":

@@ -178,6 +178,8 @@ class Result(FileRecord):
     """What it costs, by name; units end the names."""
     predictions: PredictionsRef | None = None
     """Where the answers lie."""
+    blocks: Sha256 | None = None
+    """The digest of the raw times in `<run>.blocks.json`, beside the result."""
     precision: Precision | None = None
     """The arithmetic that the model ran in."""
     device_type: Literal["cpu", "cuda", "mps"] | None = None

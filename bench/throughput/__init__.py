@@ -1,0 +1,1 @@
+"""What a submission costs on this machine: images a second, latency, memory, energy; each row in fresh processes."""
