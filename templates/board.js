@@ -373,7 +373,7 @@
     grid.append(element('text', { x: 0, y: 13 }, columns[y].label), element('text', { x: wall, y: height - 8, 'text-anchor': 'end' }, columns[x].label));
 
     // Rows outside the view are faded, not gone; those beyond the scale of the view are not drawn.
-    const layers = Array.from({ length: LAYERS }, () => '');
+    const layers = Array.from({ length: 2 * LAYERS }, () => '');
     let [faded, edge] = ['', ''];
     const inView = new Set(view);
     const placeOf = (i) => ({ i, x: sx.at(xs[i]), y: fits(i) ? sy.at(ys[i]) : columns[y].higher ? floor - 4 : top + 4 });
@@ -386,7 +386,7 @@
       }
       const spot = placeOf(i);
       points.push(spot);
-      if (fits(i)) layers[i % LAYERS] += `${at(spot)}h0`;
+      if (fits(i)) layers[(i % LAYERS) + (i < data.num_verified ? 0 : LAYERS)] += `${at(spot)}h0`;
       else edge += `${at(spot)}m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0`;
     }
     const steps = frontier.filter(fits).map(placeOf);
@@ -394,7 +394,7 @@
     for (const step of steps) stairs += `H${step.x.toFixed(1)}V${step.y.toFixed(1)}`;
     if (stairs) stairs += `H${columns[x].higher ? left : wall}`;
     const cloud = element('g', { class: 'points' });
-    cloud.append(element('path', { class: 'faded', d: faded }), ...layers.map((d) => element('path', { d })));
+    cloud.append(element('path', { class: 'faded', d: faded }), ...layers.map((d, k) => element('path', { d, class: k < LAYERS ? '' : 'other' })));
     lit = element('circle', { class: 'lit', r: 5, visibility: 'hidden' });
     plot.append(grid, cloud, element('path', { class: 'edge', d: edge }), element('path', { class: 'frontier', d: stairs }), marks(width, floor), lit);
 
@@ -442,7 +442,7 @@
         const item = document.createElement('li');
         const link = linkOf(i).cloneNode(true);
         item.dataset.row = i;
-        item.append(link, ` ${words(y, i)}, ${words(x, i)}`);
+        item.append(link, ` ${words(y, i)}, ${words(x, i)}${i < data.num_verified ? '' : ', self-reported'}`);
         return item;
       }),
     );

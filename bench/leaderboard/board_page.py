@@ -18,7 +18,7 @@ from bench.leaderboard.headline import RANK_RULES, headline
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
-from bench.leaderboard.scatter import axes_of, axis_columns, scatter
+from bench.leaderboard.scatter import axes_of, axis_columns, num_verified, scatter
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.svg import markup
@@ -65,6 +65,7 @@ def _context(place: Standing) -> dict[str, Any]:
         "facets": facets,
         "plot": _plot(place),
         "rank_label": column_of(loaded.rank_by).label,
+        "rank_title": column_of(loaded.rank_by).title,
         "rank_rule": RANK_RULES[place.rank_rule],
         "is_mixed": is_mixed(place),
         "num_rows": len(rows),
@@ -83,9 +84,10 @@ def _plot(place: Standing) -> dict[str, Any] | None:
     plot, frame = scatter(place, axes), place.ranked
     names = ("entry", "submission.title", axes.y.source, axes.x.source)
     columns = [values_of(frame.iloc[plot.frontier], name) for name in names]
+    statuses = ["" if row < num_verified(place) else ", self-reported" for row in plot.frontier]
     links = [
-        {"slug": slug(entry), "title": title, "text": f"{axes.y.words(y)}, {axes.x.words(x)}"}
-        for entry, title, y, x in zip(*columns, strict=True)
+        {"slug": slug(entry), "title": title, "text": f"{axes.y.words(y)}, {axes.x.words(x)}{status}"}
+        for entry, title, y, x, status in zip(*columns, statuses, strict=True)
     ]
     drawing = Markup(markup(plot.svg))  # noqa: S704 - written by an XML library
     return {"svg": drawing, "note": plot.note, "links": links, "axes": axes}

@@ -16,7 +16,7 @@ from bench.leaderboard.scales import Scale, fence, tick_text
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.svg import element, number
 
-__all__ = ["Axes", "Plot", "axes_of", "axis_columns", "mini_scatter", "scatter"]
+__all__ = ["Axes", "Plot", "axes_of", "axis_columns", "mini_scatter", "num_verified", "scatter"]
 
 LAYERS = 4
 """Points are spread over paths, each a little transparent: where many lie, it is darker, with four elements in all."""
@@ -86,6 +86,13 @@ def axes_of(standing: Standing) -> Axes | None:
     return None if x is None or y is None else Axes(x, y)
 
 
+def num_verified(standing: Standing) -> int:
+    """How many of the first rows of a board are verified; all of them where it ranks results of one status only."""
+    if len(standing.loaded.board.statuses) == 1:
+        return len(standing.ranked)
+    return int((standing.ranked["status"] == "verified").sum())
+
+
 def scatter(standing: Standing, axes: Axes, width: float = 1080, height: float = 400) -> Plot:
     """The plot of all rows that have both values.
 
@@ -107,7 +114,7 @@ def scatter(standing: Standing, axes: Axes, width: float = 1080, height: float =
     root.set("aria-label", f"{label}, and the frontier of {len(on_frontier)}, which is listed below the plot")
     x_scale, y_scale = _scales(axes, points, frame, gap=10)
     root.append(_grid(axes, x_scale, y_scale, frame))
-    root.extend(_drawing(axes, xs, ys, on_frontier, (x_scale, y_scale), frame))
+    root.extend(_drawing(axes, xs, ys, on_frontier, (x_scale, y_scale), frame, num_verified(standing)))
     hidden = sum(not y_scale.low <= y <= y_scale.high for _, y in points)
     return Plot(root, _note(axes.y, y_scale, hidden), on_frontier, (x_scale, y_scale))
 
@@ -126,7 +133,7 @@ def mini_scatter(standing: Standing, width: float = 220, height: float = 90) -> 
     view = f"0 0 {number(width)} {number(height)}"
     root = element("svg", {"class_": "scatter mini", "viewBox": view, "role": "img", "aria-label": label})
     root.attrib |= {"width": number(width), "height": number(height)}
-    root.extend(_drawing(axes, xs, ys, _frontier(axes, xs, ys), _scales(axes, points, frame, gap=3), frame))
+    root.extend(_drawing(axes, xs, ys, _frontier(axes, xs, ys), _scales(axes, points, frame, gap=3), frame, len(xs)))
     return root
 
 
@@ -180,18 +187,25 @@ def _drawing(
     on_frontier: Sequence[int],
     scales: tuple[Scale, Scale],
     frame: _Frame,
+    num_verified: int,
 ) -> list[Element]:
-    """The points, those beyond the edge hollow, and the staircase of the frontier."""
+    """The points, those beyond the edge hollow, and the staircase of the frontier; verified rows come first."""
     x_scale, y_scale = scales
-    layers: list[list[str]] = [[] for _ in range(LAYERS)]
+    layers: list[list[str]] = [[] for _ in range(2 * LAYERS)]
     edge = []
-    for index, (x, y) in enumerate(_points(xs, ys)):
+    for index, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        if x is None or y is None or x <= 0:
+            continue
         place = f"M{number(x_scale.at(x))} {number(y_scale.at(y))}"
         if y_scale.low <= y <= y_scale.high:
-            layers[index % LAYERS].append(f"{place}h0")
+            layers[index % LAYERS + (LAYERS if index >= num_verified else 0)].append(f"{place}h0")
         else:
             edge.append(f"{place}m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0")
-    drawn = [element("path", {"d": "".join(layer)}) for layer in layers if layer]
+    drawn = [
+        element("path", {"d": "".join(layer)} | ({"class_": "other"} if place >= LAYERS else {}))
+        for place, layer in enumerate(layers)
+        if layer
+    ]
     steps = [
         (x_scale.at(x), y_scale.at(y))
         for x, y in ((xs[index], ys[index]) for index in on_frontier)

@@ -7,7 +7,7 @@ from typing import Any
 from bench.leaderboard.columns import Column, is_missing, values_of
 from bench.leaderboard.exports import plain
 from bench.leaderboard.facets import Facet, alphabetical
-from bench.leaderboard.scatter import axis_columns
+from bench.leaderboard.scatter import axis_columns, num_verified
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.table import team_titles, track
 
@@ -25,6 +25,7 @@ def view_data(standing: Standing, facets: list[Facet]) -> dict[str, Any]:
     return {
         "board": standing.loaded.board.id,
         "rank_by": standing.loaded.rank_by,
+        "num_verified": num_verified(standing),
         "columns": columns,
         "facets": [_facet(facet) for facet in facets],
         "entries": _entries(standing),

@@ -614,6 +614,9 @@ def test_a_phone_has_filters_behind_a_button_and_one_chosen_metric(rich: Path, o
         page.click("#more")
         assert page.locator("#more").get_attribute("aria-expanded") == "true"
         assert page.locator("[name=pareto]").is_visible()
+        page.evaluate("document.querySelectorAll('#filters .menu').forEach(menu => { menu.open = true })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate("document.querySelectorAll('#filters .menu').forEach(menu => { menu.open = false })")
         seen = """[...document.querySelector('table.board').tHead.rows[1].cells].filter(cell => cell.offsetWidth > 0)
             .map(cell => [cell.innerText.split(/[,↑]/)[0].trim(), cell.getBoundingClientRect().right])"""
         for metric, title in (("top5", "Top-5"), ("throughput_img_s", "Throughput"), ("license", "Licence")):
