@@ -113,7 +113,7 @@ function measures(models) {
   const speeds = [...new Set(models.flatMap((data) => data.speed.map((one) => one.label)))].sort();
   return [
     ...costs.map((meaning) => ({ ...meaning, of: (data) => data.runs.filter((run) => meaning.name in run.costs).map((run) => [run.costs[meaning.name]])[0] })),
-    ...speeds.map((name) => ({ name, title: name, unit: 'img/s', scale: 1, digits: 0, higher: true, bar: true, of: (data) => data.speed.filter((one) => one.label === name).map((one) => [one.value, one.low, one.high])[0] })),
+    ...speeds.map((name) => ({ name, title: name, unit: 'img/s', scale: 1, digits: 0, higher: true, bar: true, of: (data) => data.speed.filter((one) => one.label === name).map((one) => [one.value, null, null, one.batch])[0] })),
   ].filter((one) => models.some(one.of));
 }
 
@@ -143,10 +143,11 @@ function sideBySide(models, base) {
     const own = cells[models.indexOf(base)]?.[0];
     return row(label(meaning), cells.map((cell, k) => {
       if (!cell) return null;
-      const [value, low, high] = cell;
+      const [value, low, high, batch] = cell;
       return [
         h(value === best ? 'b' : 'span', {}, shown(meaning, value)),
         meaning.bar && h('svg', { width: 100, height: 8, 'aria-hidden': 'true' }, h('rect', { width: Math.max(0, (100 * value) / Math.max(...known)), height: 8 })),
+        meaning.bar && batch && h('small', {}, `batch ${batch}`),
         low != null && h('small', {}, `${shown(meaning, low)}\u2013${shown(meaning, high)}`),
         models[k] !== base && own && h('small', {}, `${signed((value - own) * meaning.scale, meaning.digits)}, \u00d7${fixed(value / own, 3)}`),
       ];

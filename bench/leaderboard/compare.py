@@ -120,7 +120,7 @@ def compare_data(entry: Entry, joined: Sequence[tuple[str, Stored]], bits: Mappi
         "team": team_of(newest),
         "entry": entry.key,
         "runs": [_run(item, bits.get(item.run), entry.breakdowns.get(item.run)) for item in good],
-        "speed": [_speed(point) for point in speed_points([*(("", item) for item in entry.runs), *joined])],
+        "speed": _speeds(speed_points([*(("", item) for item in entry.runs), *joined])),
     }
 
 
@@ -151,10 +151,13 @@ def _metrics(result: Result) -> dict[str, list[float | int | None]]:
     }
 
 
-def _speed(point: SpeedPoint) -> dict[str, Any]:
-    batch = "" if point.batch_size is None else f", batch {point.batch_size}"
-    label = f"{point.what.capitalize()}, {point.where}, {point.precision}{batch}"
-    return {"label": label, "value": point.value, "low": point.low, "high": point.high}
+def _speeds(points: Iterable[SpeedPoint]) -> list[dict[str, Any]]:
+    """The fastest of each device, arithmetic and version of torch, with its batch size."""
+    best: dict[str, dict[str, Any]] = {}
+    for point in sorted(points, key=lambda point: point.value):
+        label = f"{point.what.capitalize()}, {point.device}, {point.line}"
+        best[label] = {"label": label, "value": point.value, "batch": point.batch_size}
+    return [best[label] for label in sorted(best)]
 
 
 def _classes_file(table: str, names: ClassNames) -> str:

@@ -15,7 +15,7 @@ from bench.store import Stored
 __all__ = ["Curve", "Speed", "SpeedPoint", "curves_of", "speed_points"]
 
 _COSTS = ("throughput_img_s", "train_throughput_img_s")
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 240, 62, 38, 12, 96
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 600, 240, 62, 38, 12, 136
 
 
 class SpeedPoint(NamedTuple):
@@ -27,6 +27,8 @@ class SpeedPoint(NamedTuple):
     """What the board calls the measurement, or the device."""
     device: str
     precision: str
+    software: str
+    """The version of torch."""
     batch_size: int | None
     value: float
     low: float | None
@@ -40,13 +42,18 @@ class SpeedPoint(NamedTuple):
         return f"{self.value:,.1f}" if self.value < 100 else f"{self.value:,.0f}"
 
     @property
-    def series(self) -> tuple[str, str, str]:
+    def series(self) -> tuple[str, str, str, str]:
         """What the points of one line share."""
-        return (self.what, self.device, self.precision)
+        return (self.what, self.device, self.precision, self.software)
+
+    @property
+    def line(self) -> str:
+        """What names their line among those of its device."""
+        return self.precision if self.software == DASH else f"{self.precision}, {self.software}"
 
 
 class Curve(NamedTuple):
-    """Throughput over batch sizes on one device, a line a precision."""
+    """Throughput over batch sizes on one device, a line a precision and version of torch."""
 
     title: str
     summary: str
@@ -74,7 +81,7 @@ def speed_points(runs: Iterable[tuple[str, Stored]]) -> list[SpeedPoint]:
         for name in _COSTS:
             if (cost := result.costs.get(name)) is None:
                 continue
-            batch = result.environment.get("batch_size")
+            batch, torch = result.environment.get("batch_size"), result.environment.get("torch")
             device = cost.device or str(result.environment.get("gpu") or result.device_type or DASH)
             precision = result.precision or str(result.environment.get("precision") or DASH)
             point = SpeedPoint(
@@ -82,6 +89,7 @@ def speed_points(runs: Iterable[tuple[str, Stored]]) -> list[SpeedPoint]:
                 where or device,
                 device,
                 precision,
+                DASH if torch is None else f"torch {torch}",
                 batch if type(batch) is int else None,
                 cost.value,
                 cost.ci_low,
@@ -94,24 +102,24 @@ def speed_points(runs: Iterable[tuple[str, Stored]]) -> list[SpeedPoint]:
 
 
 def curves_of(points: Sequence[SpeedPoint]) -> list[Curve]:
-    """A drawing for each device of which one precision was measured at two batch sizes or more."""
+    """A drawing for each device of which one precision and version of torch was measured at two batch sizes or more."""
     groups: dict[tuple[str, str], dict[str, list[SpeedPoint]]] = {}
     for point in points:
         if point.batch_size is not None and point.value > 0:
             lines = groups.setdefault((point.what, point.device), {})
-            lines.setdefault(point.precision, []).append(point)
+            lines.setdefault(point.line, []).append(point)
     curves = []
     for (what, device), lines in sorted(groups.items()):
         if any(len({point.batch_size for point in line}) > 1 for line in lines.values()):
             title = f"{what.capitalize()} on {device}"
             best = max((point for line in lines.values() for point in line), key=lambda point: point.value)
-            summary = f"{title}: at most {best.text} images a second, at batch size {best.batch_size}, {best.precision}"
+            summary = f"{title}: at most {best.text} images a second, at batch size {best.batch_size}, {best.line}"
             curves.append(Curve(title, summary, _drawing(lines, summary)))
     return curves
 
 
 def _drawing(lines: dict[str, list[SpeedPoint]], summary: str) -> Markup:
-    """Throughput from zero, batch sizes by their logarithm; the name of a precision at the end of its line."""
+    """Throughput from zero, batch sizes by their logarithm; each line is named at its end."""
     sizes = sorted({point.batch_size or 1 for line in lines.values() for point in line})
     top = max(point.high or point.value for line in lines.values() for point in line)
     wide, tall = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
@@ -131,7 +139,7 @@ def _drawing(lines: dict[str, list[SpeedPoint]], summary: str) -> Markup:
         ]
     for size in sizes:
         shapes.append(element("text", {"x": x(size), "y": _HEIGHT - 20, "text-anchor": "middle"}, str(size)))
-    for index, (precision, line) in enumerate(sorted(lines.items())):
+    for index, (words, line) in enumerate(sorted(lines.items())):
         places = [(x(point.batch_size or 1), y(point.value), point) for point in line]
         path = "M" + "L".join(f"{number(left)} {number(up)}" for left, up, _ in places)
         shapes.append(element("path", {"class_": f"run run-{index % 4}", "d": path}))
@@ -140,7 +148,7 @@ def _drawing(lines: dict[str, list[SpeedPoint]], summary: str) -> Markup:
                 span = f"M{number(left)} {number(y(point.low))}V{number(y(point.high))}"
                 shapes.append(element("path", {"d": span}))
             shapes.append(element("circle", {"cx": left, "cy": up, "r": 3}))
-        shapes.append(element("text", {"x": places[-1][0] + 8, "y": places[-1][1] + 4}, precision))
+        shapes.append(element("text", {"x": places[-1][0] + 8, "y": places[-1][1] + 4}, words))
     label: dict[str, str | float] = {"x": _LEFT + wide / 2, "y": _HEIGHT - 3, "text-anchor": "middle"}
     shapes.append(element("text", label, "Batch size; images a second upwards"))
     size_of_it = {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "width": str(_WIDTH), "height": str(_HEIGHT)}

@@ -254,7 +254,10 @@ def test_the_small_frontier_is_that_of_brute_force(compared: Path, open_page: Op
     """For parameters (fewer are better) and for throughput (more is better); the line has only steps."""
     bits, picked = _bits(), list(range(8))
     top1 = {index: int(bits[index].sum()) for index in picked}
-    axes = {"Params, M": lambda index: -(1 + index % 5), "Inference, A100, fp32, img/s": lambda index: 900 - 50 * index}
+    axes = {
+        "Params, M": lambda index: -(1 + index % 5),
+        "Inference, A100, fp32, torch 2.15.0, img/s": lambda index: 900 - 50 * index,
+    }
     with open_page(_link(compared, *(SLUGS[index] for index in picked))) as page:
         _wait(page, 8)
         for label, good in axes.items():

@@ -51,3 +51,24 @@ def test_of_equal_conditions_the_latest_counts() -> None:
     runs = [_run(100, 8, hours=0), _run(120, 8, hours=1), _run(999, 8, hours=2, retracted=True)]
 
     assert [point.value for point in speed_points([("", run) for run in runs])] == [120]
+
+
+def test_versions_of_torch_are_told_apart() -> None:
+    """Two versions are two rows, and never one line."""
+    cost = {"throughput_img_s": Cost(value=100, unit="img/s", device="A100")}
+    runs = [
+        run_of("net", hours=hours, costs=cost, environment={"torch": torch, "batch_size": batch})
+        for hours, (torch, batch) in enumerate((("2.4", 8), ("2.9", 8), ("2.9", 64)))
+    ]
+    points = speed_points([("", Stored(result=run, path=Path("x"))) for run in runs])
+
+    assert [(point.software, point.batch_size) for point in points] == [
+        ("torch 2.4", 8),
+        ("torch 2.9", 8),
+        ("torch 2.9", 64),
+    ]
+    (curve,) = curves_of(points)
+    assert [text for text in ("fp32, torch 2.4", "fp32, torch 2.9") if f">{text}</text>" in str(curve.drawing)] == [
+        "fp32, torch 2.4",
+        "fp32, torch 2.9",
+    ]
