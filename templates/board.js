@@ -136,9 +136,7 @@
   function refresh() {
     show();
     for (const menu of form.querySelectorAll('#filters .menu')) {
-      const changed = [...menu.querySelectorAll('input')].filter((input) =>
-        input.type === 'checkbox' ? input.checked !== input.defaultChecked : input.value !== '').length;
-      menu.querySelector('.on').textContent = changed ? ` ${changed}` : '';
+      menu.querySelector('.on').textContent = [...menu.querySelectorAll('input')].filter(isTurned).length || '';
     }
     if (!plot) return;
     draw();
@@ -296,10 +294,10 @@
       let ticks = [];
       for (const [factors, step] of [[[1, 2, 5], 1], [[1, 3], 1], [[1], 1], [[1], 2], [[1], 3]]) {
         ticks = [];
-        for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+        for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
           if (power % step === 0) ticks.push(...factors.map((factor) => factor * 10 ** power));
         }
-        ticks = ticks.filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9));
+        ticks = ticks.filter((tick) => tick >= low && tick <= high);
         if (ticks.length <= most) break;
       }
       return ticks;
@@ -337,20 +335,18 @@
     const [left, wall, top, floor] = [52, width - 18, 26, height - 46];
     const has = (i) => xs[i] > 0 && ys[i] !== null;
     const used = view.filter(has);
-    const names = `${columns[y].label} against ${columns[x].label}, a dot an entry`;
-    const off = view.length < rows.length;
     plot.setAttribute('viewBox', `0 0 ${width} ${height}`);
     plot.replaceChildren();
     points = [];
     lit = null;
     $('plot-note').textContent = '';
-    $('in-view').hidden = !off;
+    $('in-view').hidden = view.length === rows.length;
+    const what = used.length ? `the frontier of ${frontier.length} is listed below the plot` : 'no entry in view has both values';
+    plot.setAttribute('aria-label', `${columns[y].label} against ${columns[x].label}, a dot an entry: ${what}`);
     if (!used.length) {
-      plot.setAttribute('aria-label', `${names}: no entry in view has both values`);
-      plot.append(element('text', { x: width / 2, y: height / 2, 'text-anchor': 'middle' }, 'No entry in view has both values'));
+      plot.append(element('text', { x: width / 2, y: height / 2, 'text-anchor': 'middle' }, what));
       return;
     }
-    plot.setAttribute('aria-label', `${names}, and the frontier of ${frontier.length}, which is listed below the plot`);
     const isNumber = (k) => columns[k].kind === 'number';
     const scaled = [...new Set([...view, ...picked])].filter(has); // a picked row is shown though it is filtered out
     const sx = scaleOf(scaled.map((i) => xs[i]), left + 10, wall - 10, isNumber(x));
@@ -400,8 +396,8 @@
 
     const hidden = used.filter((i) => !fits(i)).length;
     const [side, edgeName, end] = columns[y].higher ? ['below', 'lower', sy.low] : ['above', 'upper', sy.high];
-    const are = hidden === 1 ? 'entry' : 'entries';
-    if (hidden) $('plot-note').textContent = `${hidden.toLocaleString('en')} ${are} ${side} ${`${say(+end.toFixed(1))} ${columns[y].unit}`.trim()} ${hidden === 1 ? 'is' : 'are'} drawn hollow at the ${edgeName} edge.`;
+    const [noun, are] = hidden === 1 ? ['entry', 'is'] : ['entries', 'are'];
+    if (hidden) $('plot-note').textContent = oneLine(`${say(hidden)} ${noun} ${side} ${say(+end.toFixed(1))} ${columns[y].unit} ${are} drawn hollow at the ${edgeName} edge.`);
 
     /** The picked rows, each with its name in the first place that covers no other one. */
     function marks(right, bottom) {
@@ -455,15 +451,14 @@
     if (spot) for (const [key, value] of [['cx', spot.x], ['cy', spot.y]]) lit.setAttribute(key, value.toFixed(1));
   }
 
-  function nearest(event) {
-    const area = plot.getBoundingClientRect();
-    const [px, py] = [event.clientX - area.left, event.clientY - area.top];
+  /** The point at most 20 px from the pointer. */
+  function nearest({ offsetX, offsetY }) {
     let [best, found] = [400, null];
     for (const point of points) {
-      const distance = (point.x - px) ** 2 + (point.y - py) ** 2;
+      const distance = (point.x - offsetX) ** 2 + (point.y - offsetY) ** 2;
       if (distance < best) [best, found] = [distance, point];
     }
-    return { found, px, py, width: area.width };
+    return found;
   }
 
   if (plot) {
@@ -472,21 +467,21 @@
     }
     for (const type of ['focusout', 'pointerleave']) $('frontier').addEventListener(type, () => light(-1));
     plot.addEventListener('pointermove', (event) => {
-      const { found, px, py, width } = nearest(event);
+      const found = nearest(event);
       light(found ? found.i : -1);
       tip.hidden = !found;
       if (!found) return;
       const { x, y } = axes();
       tip.textContent = `${linkOf(found.i).textContent}: ${words(y, found.i)}, ${words(x, found.i)}`;
-      tip.style.left = `${Math.max(0, Math.min(px + 12, width - tip.offsetWidth))}px`;
-      tip.style.top = `${py + 14}px`;
+      tip.style.left = `${Math.max(0, Math.min(found.x + 12, plot.clientWidth - tip.offsetWidth))}px`;
+      tip.style.top = `${found.y + 14}px`;
     });
     plot.addEventListener('pointerleave', () => {
       tip.hidden = true;
       light(-1);
     });
     plot.addEventListener('click', (event) => {
-      const { found } = nearest(event);
+      const found = nearest(event);
       if (found) repick(found.i, !picked.has(found.i));
     });
     let width = plot.clientWidth;
@@ -531,15 +526,15 @@
 
   /* ---------- the view in the hash: it works under file:// and can be copied ---------- */
 
-  const initial = (input) => (input.tagName === 'SELECT' ? [...input.options].find((option) => option.defaultSelected) ?? input.options[0] : input.options)?.value ?? '';
+  const initial = (input) => (input.querySelector('[selected]') ?? input.firstElementChild)?.value ?? '';
+
+  const isTurned = (input) => (input.type === 'checkbox' ? input.checked !== input.defaultChecked : input.value !== initial(input));
 
   /** What differs from the page as it opens; a tick box is named when it is turned. */
   function state() {
     const params = new URLSearchParams();
     for (const input of form.elements) {
-      if (!input.name) continue;
-      const isTurned = input.type === 'checkbox' ? input.checked !== input.defaultChecked : input.value !== initial(input);
-      if (isTurned) params.append(input.name, input.value);
+      if (input.name && isTurned(input)) params.append(input.name, input.value);
     }
     if (sorted !== start) params.set('sort', (sorted.descending ? '-' : '') + columns[sorted.column].name);
     for (const i of picked) params.append('m', slugOf(i));
@@ -597,8 +592,7 @@
   function exported() {
     const [values, texts] = [[], []];
     const off = groupsOff();
-    const text = (k, i) => (columns[k].keys[i] === null ? null : textOf(k, i));
-    const numberOf = (digits, scale) => (digits && !Number.isNaN(numberIn(digits)) ? +(numberIn(digits) / scale).toPrecision(12) : null);
+    const numberOf = (digits = '', scale) => (/\d/.test(digits) ? +(numberIn(digits) / scale).toPrecision(12) : null);
     columns.forEach(({ name, label, kind, group, keys, scale }, k) => {
       if (off.has(group)) return;
       const small = (i) => rows[i].cells[k + 1].querySelector('small, .team')?.textContent ?? '';
@@ -615,7 +609,7 @@
         texts.push([label, own, true]);
       } else {
         const isNumber = kind === 'percent' || kind === 'number';
-        values.push([name, isNumber ? (i) => keys[i] : (i) => text(k, i)]);
+        values.push([name, (i) => (isNumber || keys[i] === null ? keys[i] : own(i))]);
         texts.push([label, own, isNumber]);
       }
     });
@@ -663,9 +657,7 @@
   heads.forEach((head, k) => {
     const label = head.querySelector('.sort');
     const button = document.createElement('button');
-    button.type = 'button';
-    button.className = label.className;
-    button.title = label.title;
+    Object.assign(button, { type: 'button', className: label.className, title: label.title });
     button.dataset.column = columns[k].name;
     button.append(...label.childNodes);
     label.replaceWith(button);
