@@ -112,7 +112,7 @@ function choose(id, options, initial) {
 function measures(models) {
   const speeds = [...new Set(models.flatMap((data) => data.speed.map((one) => one.label)))].sort();
   return [
-    ...costs.map((meaning) => ({ ...meaning, of: (data) => data.runs.filter((run) => meaning.name in run.costs).map((run) => [run.costs[meaning.name]])[0] })),
+    ...costs.map((meaning) => ({ ...meaning, of: (data) => (meaning.name in data.costs ? [data.costs[meaning.name]] : null) })),
     ...speeds.map((name) => ({ name, title: name, unit: 'img/s', scale: 1, digits: 0, higher: true, bar: true, of: (data) => data.speed.filter((one) => one.label === name).map((one) => [one.value, null, null, one.batch])[0] })),
   ].filter((one) => models.some(one.of));
 }
@@ -155,11 +155,12 @@ function sideBySide(models, base) {
   };
   const rows = protocols.flatMap(([protocol, title]) => {
     const runs = models.map((data) => runOf(data, protocol));
-    if (!runs.some(Boolean)) return [];
+    const named = metrics.filter(({ name }) => runs.some((run) => run?.metrics[name]));
+    if (!named.length) return [];
     return [
       group(title),
       row('Measured', runs.map((run) => run && [h('small', {}, [run.status, `${fixed(run.dataset.num_samples, 0)} images`, run.precision, `version ${run.version}`].filter(Boolean).join(', '))])),
-      ...metrics.filter(({ name }) => runs.some((run) => run?.metrics[name])).map((meaning) => numbers(meaning, runs.map((run) => run?.metrics[meaning.name]))),
+      ...named.map((meaning) => numbers(meaning, runs.map((run) => run?.metrics[meaning.name]))),
     ];
   });
   put('#side thead tr', [h('td'), ...heads]);

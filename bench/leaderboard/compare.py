@@ -120,6 +120,7 @@ def compare_data(entry: Entry, joined: Sequence[tuple[str, Stored]], bits: Mappi
         "team": team_of(newest),
         "entry": entry.key,
         "runs": [_run(item, bits.get(item.run), entry.breakdowns.get(item.run)) for item in good],
+        "costs": _costs([*(item for _, item in joined), *reversed(good)]),
         "speed": _speeds(speed_points([*(("", item) for item in entry.runs), *joined])),
     }
 
@@ -136,7 +137,6 @@ def _run(item: Stored, bits: str | None, breakdown: Breakdown | None) -> dict[st
         "dataset": {"digest": dataset.digest, "num_samples": dataset.num_samples},
         "precision": result.precision,
         "metrics": _metrics(result),
-        "costs": {name: cost.value for name, cost in result.costs.items()},
         "bits": bits,
         "classes": None
         if breakdown is None
@@ -149,6 +149,11 @@ def _metrics(result: Result) -> dict[str, list[float | int | None]]:
     return {
         name: [one.value, one.ci_low, one.ci_high, one.num_samples, one.count] for name, one in result.metrics.items()
     }
+
+
+def _costs(runs: Iterable[Stored]) -> dict[str, float]:
+    """What is counted in a model and depends on no device; of several the last: its own before its architecture's."""
+    return {name: cost.value for item in runs for name, cost in item.result.costs.items() if cost.device is None}
 
 
 def _speeds(points: Iterable[SpeedPoint]) -> list[dict[str, Any]]:

@@ -336,6 +336,12 @@ def test_eight_columns_scroll_in_their_own_box(compared: Path, open_page: OpenPa
         )
         assert abs(head[1] - box[1]) <= 1
         assert abs(name[0] - box[0]) <= 1
+        corner = "([x, y]) => document.elementFromPoint(x + 20, y + 20).closest('thead') !== null"
+        page.evaluate("document.querySelector('.side').scrollIntoView()")
+        left, top = page.evaluate(
+            "(box => [box.left, box.top])(document.querySelector('.side').getBoundingClientRect())"
+        )
+        assert page.evaluate(corner, [left, top])
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)

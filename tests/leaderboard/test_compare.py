@@ -16,6 +16,7 @@ from bench.leaderboard.compare import compare_pages
 from bench.leaderboard.material import Material
 from bench.leaderboard.slugs import slug
 from bench.records.correctness import Correctness
+from bench.records.result import Cost
 from bench.store import Store
 
 
@@ -53,6 +54,23 @@ def test_each_submission_has_a_file_of_its_numbers(tmp_path: Path) -> None:
     }
     name, (table, classes) = _called(files["compare/classes.shapes10.js"])
     assert (name, table, len(classes)) == ("benchClasses", "shapes10", 10)
+
+
+def test_costs_of_a_device_are_not_mixed_with_counted_ones(tmp_path: Path) -> None:
+    """A latency on one machine says nothing beside one on another; throughput names its device."""
+    store = Store(tmp_path / "results")
+    costs = {
+        "num_params": Cost(value=5e6, unit="parameters"),
+        "latency_ms": Cost(value=2.5, unit="ms", device="A100"),
+        "throughput_img_s": Cost(value=900, unit="img/s", device="A100"),
+    }
+    store.add(run_of("net", costs=costs, environment={"batch_size": 64, "torch": "2.9.1"}))
+    files = _files(Material(store, write_boards(tmp_path / "boards")))
+
+    _, data = _called(files[f"compare/{slug('acme/net')}.js"])
+
+    assert data["costs"] == {"num_params": 5e6}
+    assert data["speed"] == [{"label": "Inference, A100, fp32, torch 2.9.1", "value": 900, "batch": 64}]
 
 
 def test_failed_and_withdrawn_runs_are_not_compared(tmp_path: Path) -> None:
@@ -93,8 +111,6 @@ def test_one_result_more_changes_one_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cost", ["step_time_ms", "num_params"])
 def test_the_page_knows_every_cost_in_use(tmp_path: Path, cost: str) -> None:
     """One that no column shows has a name in words."""
-    from bench.records.result import Cost
-
     store = Store(tmp_path / "results")
     store.add(run_of("net", costs={cost: Cost(value=2.5, unit="ms")}))
     page = _files(Material(store, write_boards(tmp_path / "boards")))["compare.html"].decode()
