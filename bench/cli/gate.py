@@ -144,4 +144,6 @@ def _show(report: GateReport, as_json: bool) -> None:
             note(f"{row.row.name}: {reason}")
         if row.ignored:
             note(f"{row.row.name} does not decide: {row.ignored}")
+    for reason in report.reasons:
+        note(reason)
     click.echo(report.verdict)

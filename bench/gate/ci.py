@@ -59,6 +59,7 @@ def summary(report: GateReport) -> str:
         *(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in table(report.rows)),
         "",
     ]
+    lines += [f"- {_cell(reason)}" for reason in report.reasons]
     lines += [f"- {_cell(row.row.name)}: {_cell(reason)}" for row in report.rows for reason in row.reasons]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -72,7 +73,7 @@ def _cell(text: str) -> str:
 
 def github_lines(report: GateReport) -> list[str]:
     """At most one line of each kind for a GitHub job's log."""
-    lines = []
+    lines = [f"::error::bench gate: {_escaped(reason)}" for reason in report.reasons]
     for kind, verdicts in (("error", ("REGRESSION", "MISMATCH", "INVALID")), ("warning", ("INCONCLUSIVE",))):
         names = [
             f"{row.row.name} {row.verdict}"
@@ -80,10 +81,12 @@ def github_lines(report: GateReport) -> list[str]:
             if row.verdict in verdicts and not row.ignored and not row.is_new
         ]
         if names:
-            text = f"bench gate: {', '.join(names)}"
-            escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-            lines.append(f"::{kind}::{escaped}")
+            lines.append(f"::{kind}::bench gate: {_escaped(', '.join(names))}")
     return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def pytest_benchmark(report: GateReport, now: str) -> dict[str, Any]:

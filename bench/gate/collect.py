@@ -36,6 +36,8 @@ class Launch:
     """Folders that it can import from, beside its own."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables beside those that are there, such as OMP_NUM_THREADS."""
+    is_installed: bool = False
+    """The code under test is installed there: packages of the interpreter come before the folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,8 @@ def started(launch: Launch, timing: Timing, stack: ExitStack, side: Side) -> Cal
         raise SideError(side, error) from error
     stack.enter_context(worker)
     path = [str(launch.folder), *launch.path]
-    ask("make", timeout_s=_START_S, target=launch.target, arguments=dict(launch.arguments), path=path)
+    asked = {"target": launch.target, "arguments": dict(launch.arguments), "path": path, "last": launch.is_installed}
+    ask("make", timeout_s=_START_S, **asked)
     return ask
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from bench.gate.collect import Timing
 from bench.gate.config import GateConfig, Row
+from bench.gate.machine import machine_here
 from bench.gate.plan import present
 from bench.gate.raw import RawFile, Side
-from bench.gate.report import GateReport
+from bench.gate.report import GateReport, verdict_over
 from bench.gate.sides import Prepared, launch_of, prepare
-from bench.gate.suite import Suite, suite_verdict
+from bench.gate.suite import Suite
 from bench.measure.environment import environment
 from bench.version import __version__
 
@@ -55,7 +56,8 @@ def compare(
         "base": prepare(base, repository=repository, cache=cache, install=config.install),
         "head": prepare(head, repository=repository, cache=cache, install=config.install),
     }
-    both, others = present(rows, sides)  # type: ignore[arg-type]
+    both, others = present(rows, sides)
+    before = machine_here()
     facts = {str(side): {"name": prepared.name, **prepared.facts} for side, prepared in sides.items()}
     timing = Timing(
         num_blocks=config.num_blocks,
@@ -68,6 +70,7 @@ def compare(
         "rows": [row.as_json() for row in rows],
         "timing": [timing.num_blocks, timing.block_s, timing.warm_s],
         "sides": facts,
+        "machine": before,
     }
     suite = Suite(
         sides={
@@ -83,10 +86,15 @@ def compare(
     if suite.raw.pairs:
         on_note(f"Resuming with the {len(suite.raw.pairs)} pairs in {suite.raw.path}")
     ignored = {entry.row: entry.reason for entry in config.ignore}
-    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in [*suite.run(both), *others]]
+    everything = [*both, *(report.row for report in others)]
+    found = suite.run(everything, {report.row.name: report for report in others})
+    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in found]
+    after = machine_here()
     return GateReport(
-        verdict=suite_verdict(reports),
+        verdict=verdict_over(reports, before, after),
         rows=tuple(reports),
+        machine=before,
+        machine_after=after,
         seed=seed,
         sides=facts,
         environment=environment(),

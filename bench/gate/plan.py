@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench.errors import UsageError, nearest
 from bench.gate.config import GateConfig, Row, expired, load_config
+from bench.gate.raw import SIDES, Side
 from bench.gate.sides import Prepared
-from bench.gate.suite import RowReport
+from bench.gate.suite import RowReport, absent
 
 __all__ = ["chosen", "configuration", "present"]
 
@@ -56,11 +57,11 @@ def chosen(config: GateConfig, names: Sequence[str]) -> list[Row]:
     return [row for row in config.rows if not names or row.name in names]
 
 
-def present(rows: Sequence[Row], sides: Mapping[str, Prepared]) -> tuple[list[Row], list[RowReport]]:
+def present(rows: Sequence[Row], sides: Mapping[Side, Prepared]) -> tuple[list[Row], list[RowReport]]:
     """The rows that both sides have, and what is said of those that one of them lacks.
 
     A row that is missing in head fails, also where only base's own configuration lists it; one that is missing in base
-    is said. A function that is missing in a file shows when it is made.
+    is said. A function or a test that is missing in a file shows when it is made.
 
     Args:
         rows: The rows of the gate.
@@ -69,13 +70,11 @@ def present(rows: Sequence[Row], sides: Mapping[str, Prepared]) -> tuple[list[Ro
     both: list[Row] = []
     others: list[RowReport] = []
     for row in rows:
-        in_base, in_head = (_has(sides[side], row) for side in ("base", "head"))
-        if not in_head:
-            others.append(RowReport(row=row, verdict="REGRESSION", reasons=("head does not have it",)))
-        elif in_base:
+        in_base, in_head = (_has(sides[side], row) for side in SIDES)
+        if in_base and in_head:
             both.append(row)
         else:
-            others.append(RowReport(row=row, verdict="OK", is_new=True, reasons=("exists in head only",)))
+            others.append(absent(row, in_base=in_base, in_head=in_head))
     names = {row.name for row in rows}
     base = sides["base"]
     own = load_config(None, base.folder) if "commit" in base.facts else None
@@ -90,5 +89,6 @@ def present(rows: Sequence[Row], sides: Mapping[str, Prepared]) -> tuple[list[Ro
 
 
 def _has(side: Prepared, row: Row) -> bool:
-    place = row.target.rpartition(":")[0]
+    test = row.target.removeprefix("pytest:")
+    place = test.partition("::")[0] if test != row.target else test.rpartition(":")[0]
     return not place.endswith(".py") or (side.folder / place).is_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -15,14 +16,45 @@ from typing import Any, Self
 
 from bench.errors import BenchError
 
-__all__ = ["Worker", "WorkerError"]
+__all__ = ["Worker", "WorkerError", "WorkerGrewError", "WorkerHungError", "WorkerRaisedError"]
 
 _SCRIPT = Path(__file__).with_name("worker.py")
 _LONGEST_LOG = 2000
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class WorkerError(BenchError):
-    """A worker crashed, hung, took too much memory, or its code raised."""
+    """A worker crashed, hung, took too much memory, or its code raised.
+
+    Args:
+        message: What happened.
+        path: The file it is about.
+        is_missing: The side does not have the benchmark.
+    """
+
+    outcome = "crash"
+
+    def __init__(self, message: str, *, path: Path | str | None = None, is_missing: bool = False) -> None:
+        super().__init__(message, path=path)
+        self.is_missing = is_missing
+
+
+class WorkerHungError(WorkerError):
+    """A worker does not answer in time."""
+
+    outcome = "timeout"
+
+
+class WorkerGrewError(WorkerError):
+    """A worker took too much memory."""
+
+    outcome = "limit"
+
+
+class WorkerRaisedError(WorkerError):
+    """The code in a worker raised."""
+
+    outcome = "import_error"
 
 
 class Worker:
@@ -70,6 +102,11 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def ask(self, do: str, *, timeout_s: float, **arguments: Any) -> dict[str, Any]:
         """Sends a request and waits for its answer.
 
@@ -82,6 +119,7 @@ class Worker:
             self._process.stdin.flush()
         except OSError:
             raise self._ended(do) from None
+        do = arguments["method"] if do == "call" else do
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._unread:
             self._check(do, deadline, timeout_s)
@@ -90,7 +128,9 @@ class Worker:
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise WorkerError(f"{do}: {answer['error']}{self._log_words()}")
+            raise WorkerRaisedError(
+                f"{do}: {_plain(answer['error'])}{self._log_words()}", is_missing=answer.get("missing", False)
+            )
         return answer
 
     def _take(self, key: selectors.SelectorKey, do: str) -> None:
@@ -107,19 +147,30 @@ class Worker:
     def _check(self, do: str, deadline: float, timeout_s: float) -> None:
         if time.monotonic() > deadline:
             self.stop(at_once=True)
-            raise WorkerError(f"{do}: no answer within {timeout_s:.0f} s{self._log_words()}")
+            raise WorkerHungError(f"{do}: no answer within {timeout_s:.0f} s{self._log_words()}")
         memory = _anonymous_mib(self._process.pid)
+        # A child of it that lives on holds the pipe open, so that its end would not show there.
+        if self._process.poll() is not None and not self._selector.select(timeout=0):
+            raise self._ended(do)
         if self._most_memory_mib is not None and memory > self._most_memory_mib:
             self.stop(at_once=True)
-            raise WorkerError(f"{do}: took {memory:,.0f} MiB of memory, more than {self._most_memory_mib:,.0f}")
+            raise WorkerGrewError(f"{do}: took {memory:,.0f} MiB of memory, more than {self._most_memory_mib:,.0f}")
 
     def _ended(self, do: str) -> WorkerError:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.stop(at_once=True)
+            return WorkerError(f"{do}: the process closed its pipes and went on{self._log_words()}")
         how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exited with code {code}"
         return WorkerError(f"{do}: the process {how}{self._log_words()}")
 
     def _log_words(self) -> str:
-        last = self._log.decode(errors="replace").strip().rpartition("\n")[2]
+        assert self._process.stderr is not None  # noqa: S101 - it is a pipe
+        with contextlib.suppress(OSError, ValueError):  # nothing there yet, or closed
+            while content := os.read(self._process.stderr.fileno(), 1 << 16):
+                self._log = (self._log + content)[-_LONGEST_LOG:]
+        last = _plain(self._log.decode(errors="replace").strip().rpartition("\n")[2])
         return f"; its last line: {last}" if last else ""
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -138,6 +189,12 @@ class Worker:
             assert stream is not None  # noqa: S101 - all are pipes
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def _plain(text: str) -> str:
+    """One line without colours and other control characters, which JUnit's XML cannot hold."""
+    words = " ".join(_COLOUR.sub("", text).split())
+    return "".join(character for character in words if character.isprintable())
 
 
 def _anonymous_mib(pid: int) -> float:

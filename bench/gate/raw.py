@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -14,9 +14,10 @@ from bench.errors import RecordError
 from bench.files import canonical_json
 from bench.records.base import Record
 
-__all__ = ["Block", "BlockPair", "Pair", "RawFile", "Side", "difference_of", "invalid_share"]
+__all__ = ["SIDES", "Block", "BlockPair", "Pair", "RawFile", "Side", "difference_of", "invalid_share"]
 
 Side = Literal["base", "head"]
+SIDES: tuple[Side, Side] = ("base", "head")
 MIN_VALID = 0.8
 """A pair with a smaller share of valid pairs of blocks is measured again, with fresh coins."""
 
@@ -112,7 +113,7 @@ class RawFile:
         RecordError: The file belongs to another gate, or is broken.
     """
 
-    def __init__(self, path: Path, settings: object) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self.path = path
         self.pairs: list[Pair] = []
         header = canonical_json({"settings": settings})
@@ -120,7 +121,10 @@ class RawFile:
             whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
             lines = whole.splitlines()
             if lines and lines[0] != header:
-                raise RecordError("holds the blocks of another gate; name another --out, or remove it", path=path)
+                raise RecordError(
+                    f"holds the blocks of another gate{_other(lines[0], header)}; name another --out, or remove it",
+                    path=path,
+                )
             self.pairs = [Pair.parse(json.loads(line), path=path) for line in lines[1:]]
             if lines:
                 os.truncate(path, len(whole.encode()) + 1)
@@ -142,3 +146,13 @@ class RawFile:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _other(found: str, wanted: str) -> str:
+    """Which settings two headers differ in, as the end of a clause."""
+    try:
+        one, other = (json.loads(line)["settings"] for line in (found, wanted))
+        names = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return f" (another {' and '.join(names)})"

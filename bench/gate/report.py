@@ -10,10 +10,12 @@ from typing import Any
 
 from bench.errors import RecordError
 from bench.gate.config import Row
+from bench.gate.machine import differences
 from bench.gate.raw import Pair
 from bench.gate.suite import EXIT_CODES, RowReport, SuiteVerdict, judge, suite_verdict
+from bench.records.result import Scalar
 
-__all__ = ["HEADERS", "SCHEMA", "GateReport", "as_json", "percent", "recomputed", "table"]
+__all__ = ["HEADERS", "SCHEMA", "GateReport", "as_json", "percent", "recomputed", "table", "verdict_over"]
 
 SCHEMA = "bench-regression/1"
 HEADERS = ("row", "base", "head", "slowdown", "interval", "tolerance", "detectable", "pairs", "verdict")
@@ -29,16 +31,34 @@ class GateReport:
     sides: Mapping[str, Mapping[str, str]]
     """From `base` and `head` to their names and facts."""
     environment: Mapping[str, Any] = field(default_factory=dict)
-    """The machine."""
+    """Machine and libraries of the gate itself."""
+    machine: Mapping[str, Scalar] = field(default_factory=dict)
+    """What must not change meanwhile, before the first pair."""
+    machine_after: Mapping[str, Scalar] = field(default_factory=dict)
+    """The same after the last one."""
     version: str = ""
     is_strict: bool = False
     num_blocks: int = 10
     """Pairs of blocks a pair."""
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """Sentences about all rows."""
+        changed = differences(self.machine, self.machine_after)
+        return (f"the machine changed meanwhile: {', '.join(changed)}",) if changed else ()
+
+    @property
     def exit_code(self) -> int:
         """What the command ends with."""
         return 3 if self.is_strict and self.verdict == "INCONCLUSIVE" else EXIT_CODES[self.verdict]
+
+
+def verdict_over(
+    rows: Sequence[RowReport], machine: Mapping[str, Scalar], machine_after: Mapping[str, Scalar]
+) -> SuiteVerdict:
+    """The verdict over all rows; a machine that changed meanwhile leaves none but MISMATCH, which is no time."""
+    verdict = suite_verdict(rows)
+    return "INVALID" if verdict != "MISMATCH" and differences(machine, machine_after) else verdict
 
 
 def as_json(report: GateReport) -> dict[str, Any]:
@@ -53,6 +73,8 @@ def as_json(report: GateReport) -> dict[str, Any]:
         "num_blocks": report.num_blocks,
         "sides": {name: dict(facts) for name, facts in report.sides.items()},
         "environment": dict(report.environment),
+        "machine": {"before": dict(report.machine), "after": dict(report.machine_after)},
+        "reasons": list(report.reasons),
         "rows": [_row_json(row) for row in report.rows],
     }
 
@@ -65,24 +87,30 @@ def recomputed(content: Mapping[str, Any], path: Path) -> GateReport:
     """
     if content.get("schema") != SCHEMA:
         raise RecordError(f"is {content.get('schema')!r}, expected {SCHEMA!r}", path=path, key="schema")
-    rows, pairs, ended, others, ignored = [], [], {}, [], {}
+    try:
+        return _recomputed(content, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"is no whole report of a gate ({type(error).__name__}: {error})", path=path) from error
+
+
+def _recomputed(content: Mapping[str, Any], path: Path) -> GateReport:
+    rows, pairs, ended, ignored = [], [], {}, {}
     for entry in content["rows"]:
         row = Row.parse(entry["row"], path=path)
         ignored[row.name] = entry["ignored"]
-        said = RowReport(row=row, verdict=entry["verdict"], reasons=tuple(entry["reasons"]), is_new=entry["new"])
-        if not entry["pairs"] and entry["decision"] is None and entry["verdict"] != "MISMATCH":
-            others.append(said)  # one of the sides does not have it
-            continue
         rows.append(row)
         pairs += [Pair.parse(pair, path=path) for pair in entry["pairs"]]
-        if entry["verdict"] == "MISMATCH":
-            ended[row.name] = said
-    judged = judge(rows, pairs, ended, num_blocks=content["num_blocks"])
-    reports = [*judged.values(), *others]
-    reports = [replace(report, ignored=ignored[report.row.name]) for report in reports]
+        if not entry["pairs"] and entry["verdict"] != "INCONCLUSIVE":  # it was over before it was timed
+            reasons = tuple(entry["reasons"])
+            ended[row.name] = RowReport(row=row, verdict=entry["verdict"], reasons=reasons, is_new=entry["new"])
+    judged = judge(rows, pairs, ended, num_blocks=content["num_blocks"]).values()
+    reports = [replace(report, ignored=ignored[report.row.name]) for report in judged]
+    machine = content["machine"]
     return GateReport(
-        verdict=suite_verdict(reports),
+        verdict=verdict_over(reports, machine["before"], machine["after"]),
         rows=tuple(reports),
+        machine=machine["before"],
+        machine_after=machine["after"],
         seed=content["seed"],
         sides=content["sides"],
         environment=content["environment"],

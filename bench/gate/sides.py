@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shlex
 import shutil
 import site
 import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +25,10 @@ __all__ = ["BuildError", "Prepared", "launch_of", "parse_side", "prepare"]
 
 Kind = Literal["rev", "env", "path"]
 _READY = ".ready"
+_LIST = """
+import importlib.metadata as m, json, sys
+print(json.dumps([sys.version.split()[0], ["%s==%s" % (d.metadata["Name"], d.version) for d in m.distributions()]]))
+"""
 
 
 class BuildError(BenchError):
@@ -41,6 +48,8 @@ class Prepared:
     """What a reader needs to know: commit, interpreter, digest."""
     submission: Path | None = None
     """The submission's folder, where the side is one."""
+    is_installed: bool = False
+    """The code under test is in the interpreter's environment, not in the folder."""
 
 
 def parse_side(text: str) -> tuple[Kind, str]:
@@ -77,14 +86,16 @@ def prepare(text: str, *, repository: Path, cache: Path, install: tuple[str, ...
         found = shutil.which(value)
         if found is None:
             raise UsageError(f"there is no interpreter {value!r}")
-        return Prepared(name=text, python=found, folder=repository, facts={"python": found})
+        # Not resolved: the link of an environment is what makes it one.
+        python = os.path.abspath(found)  # noqa: PTH100
+        facts = {"python": python, **_packages(python)}
+        return Prepared(name=text, python=python, folder=repository, facts=facts, is_installed=True)
     if kind == "path":
         folder = Path(value).resolve()
         if not (folder / "submission.toml").is_file():
             raise UsageError(f"{value!r} is no submission; there is no submission.toml in it")
-        return Prepared(
-            name=text, python=sys.executable, folder=folder, facts={"submission": str(folder)}, submission=folder
-        )
+        facts = {"submission": str(folder), "digest": _digest(folder)}
+        return Prepared(name=text, python=sys.executable, folder=folder, facts=facts, submission=folder)
     return _revision(text, value, repository, cache, install)
 
 
@@ -108,17 +119,46 @@ def _revision(text: str, revision: str, repository: Path, cache: Path, install: 
         if install:
             _make_environment(environment)
         for command in install:
-            _run(command.replace("{python}", python), tree, text)
+            _run(command.replace("{python}", shlex.quote(python)), tree, text)
         (home / _READY).touch()
     return Prepared(name=text, python=python, folder=tree, facts={"commit": commit, "python": python})
 
 
 def _make_environment(folder: Path) -> None:
     """An environment that also sees the packages of this one, so that torch is not installed again."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)  # noqa: S603
+    try:
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)  # noqa: S603
+    except subprocess.CalledProcessError as error:
+        last = (error.stdout + error.stderr).decode(errors="replace").strip().splitlines()[-3:]
+        raise BuildError(f"no environment can be made: {' | '.join(last)}", path=folder) from error
     (packages,) = folder.glob("lib/python*/site-packages")
     shared = [path for path in (*site.getsitepackages(), *sys.path) if path.endswith("site-packages")]
     (packages / "bench_gate_shared.pth").write_text("\n".join(dict.fromkeys(shared)) + "\n", encoding="utf-8")
+
+
+@lru_cache(maxsize=16)
+def _packages(python: str) -> dict[str, str]:
+    """The version of an interpreter, of its torch, and a digest of all its packages: what a comparison belongs to.
+
+    Raises:
+        BuildError: It does not run.
+    """
+    try:
+        done = subprocess.run([python, "-c", _LIST], capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError) as error:
+        last = str(getattr(error, "stderr", None) or error).strip().rpartition("\n")[2]
+        raise BuildError(f"the interpreter does not run: {last}", path=python) from error
+    version, packages = json.loads(done.stdout)
+    facts = {"version": version, "packages": digest_of(sorted(packages))[:12]}
+    torch = [package.partition("==")[2] for package in packages if package.startswith("torch==")]
+    return facts | ({"torch": torch[0]} if torch else {})
+
+
+def _digest(folder: Path) -> str:
+    """The digest of a submission: blocks of another content are blocks of another gate."""
+    from bench.models.source import open_submission
+
+    return open_submission(str(folder)).digest[:12]
 
 
 def _run(command: str, folder: Path, name: str) -> None:
@@ -137,7 +177,8 @@ def launch_of(side: Prepared, row: Row, import_from: tuple[str, ...]) -> Launch:
     """How a row is started on a side."""
     target = row.target
     place, _, function = target.rpartition(":")
-    if place.endswith(".py") and not os.path.isabs(place):  # noqa: PTH117 - text, not a path yet
+    is_file = place.endswith(".py") and not target.startswith("pytest:")  # a test is named from its side's folder
+    if is_file and not os.path.isabs(place):  # noqa: PTH117 - text, not a path yet
         target = f"{side.folder / place}:{function}"
     threads = {} if row.threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(row.threads))
     arguments = row.arguments if side.submission is None else {**row.arguments, "folder": str(side.submission)}
@@ -148,4 +189,5 @@ def launch_of(side: Prepared, row: Row, import_from: tuple[str, ...]) -> Launch:
         arguments=arguments,
         path=tuple(str(side.folder / folder) for folder in import_from),
         environment=threads,
+        is_installed=side.is_installed,
     )

@@ -6,6 +6,7 @@ import math
 import tempfile
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ import numpy as np
 from bench.gate.collect import Launch, SideError, Timing, measure_pair, started
 from bench.gate.config import Row
 from bench.gate.decision import Decision, Levels, decide, looks_for, tolerance_of
-from bench.gate.raw import Pair, RawFile, Side, difference_of, invalid_share, valid_blocks
+from bench.gate.process import WorkerError
+from bench.gate.raw import SIDES, Pair, RawFile, Side, difference_of, invalid_share, valid_blocks
 
-__all__ = ["EXIT_CODES", "RowReport", "Suite", "SuiteVerdict", "judge", "suite_verdict"]
+__all__ = ["EXIT_CODES", "RowReport", "Suite", "SuiteVerdict", "absent", "compare_outputs", "judge", "suite_verdict"]
 
 SuiteVerdict = Literal["OK", "REGRESSION", "INCONCLUSIVE", "INVALID", "MISMATCH"]
 EXIT_CODES: dict[SuiteVerdict, int] = {"OK": 0, "REGRESSION": 1, "INCONCLUSIVE": 0, "INVALID": 4, "MISMATCH": 5}
@@ -74,31 +76,31 @@ class Suite:
     on_pair: Callable[[str, int, int], None] | None = None
     """Called with the row, how many valid pairs it has and how many its next look needs."""
 
-    def run(self, rows: Sequence[Row]) -> list[RowReport]:
-        """Measures rows that both sides have until each has its verdict, or the time is over."""
-        deadline = math.inf if self.budget_s is None else time.monotonic() + self.budget_s
-        ended: dict[str, RowReport] = {}
-        for row in rows:
-            if fault := self._outputs_differ(row):
-                verdict: SuiteVerdict = "MISMATCH" if fault.startswith("outputs") else "REGRESSION"
-                ended[row.name] = RowReport(row=row, verdict=verdict, reasons=(fault,))
-        for num_pairs in looks_for(len(rows)):
-            reports = judge(rows, self.raw.pairs, ended, num_blocks=self.timing.num_blocks)
-            for row in rows:
-                if row.name not in ended and reports[row.name].verdict == "INCONCLUSIVE":
-                    self._measure(row, num_pairs, deadline, ended)
-        return list(judge(rows, self.raw.pairs, ended, num_blocks=self.timing.num_blocks).values())
+    def run(self, rows: Sequence[Row], ended: Mapping[str, RowReport] | None = None) -> list[RowReport]:
+        """Measures rows until each has its verdict, or the time is over.
 
-    def _measure(self, row: Row, num_pairs: int, deadline: float, ended: dict[str, RowReport]) -> None:
-        """Adds pairs to a row up to a look; a row that cannot be measured is ended."""
+        Args:
+            rows: All rows of the gate; each of them counts in Holm's correction.
+            ended: What is known of rows that are over before anything is started, by name.
+        """
+        deadline = math.inf if self.budget_s is None else time.monotonic() + self.budget_s
+        over: dict[str, RowReport] = dict(ended or {})
+        for row in rows:
+            if row.name not in over and (report := self._checked(row)) is not None:
+                over[row.name] = report
+        for num_pairs in looks_for(len(rows)):
+            reports = judge(rows, self.raw.pairs, over, num_blocks=self.timing.num_blocks)
+            for row in rows:
+                if row.name not in over and reports[row.name].verdict == "INCONCLUSIVE":
+                    self._measure(row, num_pairs, deadline)
+        return list(judge(rows, self.raw.pairs, over, num_blocks=self.timing.num_blocks).values())
+
+    def _measure(self, row: Row, num_pairs: int, deadline: float) -> None:
+        """Adds pairs to a row up to a look, unless it cannot be measured."""
         while True:
             pairs = self.raw.of(row.name)
             num_valid = sum(pair.is_valid for pair in pairs)
-            if num_valid >= num_pairs or time.monotonic() > deadline:
-                return
-            if fault := _why_ended(pairs, self.timing.num_blocks):
-                verdict, reason = fault
-                ended[row.name] = RowReport(row=row, verdict=verdict, pairs=tuple(pairs), reasons=(reason,))
+            if num_valid >= num_pairs or time.monotonic() > deadline or _why_ended(pairs, self.timing.num_blocks):
                 return
             if self.on_pair is not None:
                 self.on_pair(row.name, num_valid, num_pairs)
@@ -108,6 +110,7 @@ class Suite:
         try:
             return measure_pair(row.name, number, self.sides[row.name], self.timing, seed=self.seed)
         except SideError as error:
+            failed = (self._base_fails(row) if error.side == "head" else None) or error
             return Pair(
                 row=row.name,
                 number=number,
@@ -115,28 +118,73 @@ class Suite:
                 base_step_s=0.0,
                 is_warm=False,
                 blocks=(),
-                failed_side=error.side,
-                failure=error.error.message,
+                failed_side=failed.side,
+                failure=failed.error.message,
             )
 
-    def _outputs_differ(self, row: Row) -> str | None:
-        """A sentence where base and head do not give the same outputs; that is never a speed-up."""
-        found: dict[Side, np.ndarray] = {}
-        with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
-            for side in ("base", "head"):
-                file, values = Path(folder, side), array("d")
+    def _base_fails(self, row: Row) -> SideError | None:
+        """How base fails too: then a failing head says nothing about head."""
+        try:
+            with ExitStack() as stack:
+                ask = started(self.sides[row.name]["base"], self.timing, stack, "base")
+                ask("warm", timeout_s=60 + 40 * self.timing.warm_s, warm_s=self.timing.warm_s)
+        except SideError as error:
+            return error
+        return None
+
+    def _checked(self, row: Row) -> RowReport | None:
+        """The report of a row that is over before it is timed: a side lacks it or fails, or the outputs differ."""
+        found: dict[Side, np.ndarray | None] = {}
+        failed: dict[Side, WorkerError] = {}
+        for side in SIDES:
+            for _ in range(_FAILURES):
                 try:
-                    with ExitStack() as stack:
-                        ask = started(self.sides[row.name][side], self.timing, stack, side)
-                        answer = ask("outputs", timeout_s=600, file=str(file))
-                except SideError:
-                    return None  # a side that fails shows it again when pairs are measured, three times
-                if answer["rows"]:
-                    values.frombytes(file.read_bytes())
-                    found[side] = np.array(values).reshape(answer["rows"], -1)
-        if not found:
+                    found[side] = self._outputs(row, side)
+                    break
+                except SideError as error:
+                    failed[side] = error.error
+                    if error.error.is_missing:
+                        break
+        failed = {side: error for side, error in failed.items() if side not in found}
+        missing = [side for side, error in failed.items() if error.is_missing]
+        if missing:
+            return absent(row, in_base="base" not in missing, in_head="head" not in missing)
+        if failed:
+            side = "base" if "base" in failed else "head"
+            return _failed(row, side, failed[side].message)
+        if found["base"] is None and found["head"] is None:
             return None
-        return compare_outputs(found.get("base"), found.get("head"), row.output_tolerance)
+        fault = compare_outputs(found["base"], found["head"], row.output_tolerance)
+        return None if fault is None else RowReport(row=row, verdict="MISMATCH", reasons=(fault,))
+
+    def _outputs(self, row: Row, side: Side) -> np.ndarray | None:
+        """The outputs of a side, shape (N, C), or None where its step has none.
+
+        Raises:
+            SideError: It failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder, ExitStack() as stack:
+            file, values = Path(folder, "outputs"), array("d")
+            ask = started(self.sides[row.name][side], self.timing, stack, side)
+            num_rows = ask("outputs", timeout_s=600, file=str(file))["rows"]
+            if not num_rows:
+                return None
+            values.frombytes(file.read_bytes())
+            return np.array(values).reshape(num_rows, -1)
+
+
+def absent(row: Row, *, in_base: bool, in_head: bool) -> RowReport:
+    """What is said of a row that a side lacks: missing in head is a failure, missing in base is new."""
+    if in_head:
+        return RowReport(row=row, verdict="OK", is_new=True, reasons=("exists in head only",))
+    if in_base:
+        return RowReport(row=row, verdict="REGRESSION", reasons=("head does not have it",))
+    return RowReport(row=row, verdict="INVALID", reasons=("neither base nor head has it",))
+
+
+def _failed(row: Row, side: Side, message: str) -> RowReport:
+    words = f"{side} failed in {_FAILURES} processes in a row: {message}"
+    return RowReport(row=row, verdict="REGRESSION" if side == "head" else "INVALID", reasons=(words,))
 
 
 def compare_outputs(base_NC: np.ndarray | None, head_NC: np.ndarray | None, tolerance: float) -> str | None:
@@ -160,7 +208,12 @@ def _why_ended(pairs: Sequence[Pair], num_blocks: int) -> tuple[SuiteVerdict, st
         words = f"{side} failed in {_FAILURES} processes in a row: {last[-1].failure}"
         return ("REGRESSION", words) if side == "head" else ("INVALID", words)
     if len(pairs) > 4 and (share := invalid_share(pairs, num_blocks)) > MOST_INVALID:
-        return "INVALID", f"{share:.0%} of the blocks do not count, more than {MOST_INVALID:.0%}"
+        causes = Counter(
+            [blocks.invalid for pair in pairs for blocks in pair.blocks if blocks.invalid]
+            + [f"{pair.failed_side} failed: {pair.failure}" for pair in pairs if pair.failed_side]
+        )
+        most = causes.most_common(1)[0][0]
+        return "INVALID", f"{share:.0%} of the blocks do not count, more than {MOST_INVALID:.0%}; most often: {most}"
     return None
 
 
@@ -170,16 +223,20 @@ def judge(
     """The verdicts of all rows from their raw pairs alone: the same pairs always give the same ones.
 
     Args:
-        rows: The rows that both sides have.
+        rows: All rows of the gate.
         pairs: All pairs.
-        ended: Rows that ended for another reason; they count with p = 1 in Holm's correction.
+        ended: Rows that were over before they were timed. They, and rows that cannot be measured, count with p = 1 in
+            Holm's correction.
         num_blocks: Pairs of blocks a pair.
     """
     by_row = {row.name: tuple(pair for pair in pairs if pair.row == row.name) for row in rows}
+    over = dict(ended)
     differences, tolerances = {}, {}
     for row in rows:
         valid = [pair for pair in by_row[row.name] if pair.is_valid]
-        if row.name in ended or not valid:
+        if row.name not in over and (fault := _why_ended(by_row[row.name], num_blocks)):
+            over[row.name] = RowReport(row=row, verdict=fault[0], reasons=(fault[1],))
+        if row.name in over or not valid:
             continue
         first = valid[: looks_for(len(rows))[0]]
         differences[row.name] = [difference_of(pair) for pair in valid]
@@ -187,16 +244,14 @@ def judge(
     decisions = decide(differences, tolerances, levels=Levels(), num_rows=len(rows))
     reports = {}
     for row in rows:
-        if row.name in ended:
-            reports[row.name] = replace(ended[row.name], pairs=by_row[row.name])
+        if row.name in over:
+            reports[row.name] = replace(over[row.name], pairs=by_row[row.name])
             continue
         decision = decisions.get(row.name)
         report = RowReport(row=row, verdict="INCONCLUSIVE", decision=decision, pairs=by_row[row.name])
         if decision is not None and decision.verdict is not None:
             report = replace(report, verdict=decision.verdict)
-        if fault := _why_ended(report.pairs, num_blocks):
-            report = replace(report, verdict=fault[0], reasons=(fault[1],))
-        elif decision is not None and decision.verdict is not None and (grown := _memory_growth(report)):
+        if decision is not None and decision.looks and (grown := _memory_growth(report)):
             report = replace(report, verdict="REGRESSION", reasons=(grown,))
         reports[row.name] = report
     return reports

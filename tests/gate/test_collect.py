@@ -57,7 +57,7 @@ def test_coins_repeat_with_the_seed_and_differ_between_pairs(tmp_path: Path) -> 
     ("name", "words"),
     [
         ("raises_when_made", "make: ValueError: there is no such model"),
-        ("no_such_step", "make: AttributeError"),
+        ("no_such_step", "make: MissingError: .* has no 'no_such_step'"),
         ("exits", "exited with code 7; its last line: last words"),
     ],
 )

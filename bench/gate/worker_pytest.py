@@ -1,0 +1,148 @@
+"""A test as a benchmark: pytest runs it in this process, and its fixture serves the step from inside the test.
+
+So the test's own fixtures are alive while its step is timed. Like `worker.py` this runs under the interpreter of the
+side that is measured; it needs pytest there, and nothing of bench.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+__all__ = ["run"]
+
+Step = Callable[[], Any]
+_NEUTRAL = {"xdist": "-n0", "pytest_cov": "--no-cov", "pytest_timeout": "--timeout=0"}
+"""What keeps plugins from running the test elsewhere, slowing it down or ending it, where they are there."""
+
+
+def run(test: str, serve: Callable[[Step], None], missing: type[Exception]) -> None:
+    """Runs one test until its step is no longer needed.
+
+    Args:
+        test: The test's id, relative to the current folder.
+        serve: Takes the step; returns when it is no longer needed.
+        missing: What is raised where there is no such test.
+
+    Raises:
+        RuntimeError: The test ended without a step: it failed, was skipped, or uses neither fixture.
+    """
+    file = test.partition("::")[0]
+    if not os.path.isfile(file):  # noqa: PTH113 - a script without bench
+        raise missing(f"there is no file {file}")
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    neutral = [option for module, option in _NEUTRAL.items() if importlib.util.find_spec(module) is not None]
+    plugin = _OneTest(test, serve)
+    # The last -m and -k hold: a test that addopts leave out is asked for by name here.
+    code = pytest.main([file, f"--rootdir={os.getcwd()}", "-q", "-s", "-m", "", "-k", "", *neutral], plugins=[plugin])  # noqa: PTH109 - text
+    if plugin.is_served:
+        return
+    if plugin.words:
+        raise RuntimeError(plugin.words)
+    if plugin.is_collected and not plugin.is_there:
+        raise missing(f"{file} has no test {test!r}")
+    words = "it uses neither the fixture benchmark nor gate_step" if plugin.is_there else f"pytest ended with {code!r}"
+    raise RuntimeError(words)
+
+
+class _OneTest:
+    """The plugin of such a run: leaves one test, offers the fixtures, and keeps why the test failed."""
+
+    def __init__(self, test: str, serve: Callable[[Step], None]) -> None:
+        self.is_collected = self.is_there = self.is_served = False
+        self.words = ""
+        """Why there is no step."""
+        self._test = test
+        self._serve = serve
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Registers the fixtures after those of all plugins, so that they take their place."""
+        config.addinivalue_line("markers", "bench_gate(tolerance=0.03): a benchmark that `bench gate` can compare")
+        if hasattr(config.option, "bench_gate"):
+            config.option.bench_gate = False  # where the project's addopts switch it on
+        config.pluginmanager.register(_Fixtures(self.served), "bench-gate-fixtures")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leaves the one test."""
+        items[:] = [item for item in items if item.nodeid == self._test]
+        self.is_collected, self.is_there = True, bool(items)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keeps why a file cannot be collected."""
+        if report.failed:
+            self._keep(report)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keeps why the test failed or was skipped."""
+        if not report.passed:
+            self._keep(report)
+
+    def _keep(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if isinstance(report.longrepr, tuple):  # file, line and reason of a skip
+            self.words = self.words or str(report.longrepr[2])
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        lines = (crash.message if crash is not None else report.longreprtext).strip().splitlines()
+        self.words = self.words or (lines[0 if crash is not None else -1] if lines else report.outcome)
+
+    def served(self, step: Step) -> None:
+        """Serves the step of the test, once."""
+        if self.is_served:
+            raise RuntimeError("a test has one step; call the fixture once")
+        self.is_served = True
+        self._serve(step)
+
+
+class _Fixtures:
+    """The fixtures that give the step."""
+
+    def __init__(self, serve: Callable[[Step], None]) -> None:
+        self._serve = serve
+
+    @pytest.fixture
+    def gate_step(self) -> Callable[[Step], None]:
+        """Takes the step."""
+        return self._serve
+
+    @pytest.fixture
+    def benchmark(self) -> _Benchmark:
+        """Stands in for the fixture of pytest-benchmark."""
+        return _Benchmark(self._serve)
+
+
+class _Benchmark:
+    """What tests use of pytest-benchmark's fixture; a call is the step."""
+
+    enabled, disabled = True, False
+
+    def __init__(self, serve: Callable[[Step], None]) -> None:
+        self._serve = serve
+        self.group = self.name = self.stats = None
+        self.skipped = self.has_error = False
+        self.extra_info: dict[str, Any] = {}
+
+    def __call__(self, function_to_benchmark: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Serves the call; returns what the first one returned."""
+        found = function_to_benchmark(*args, **kwargs)
+        self._serve(lambda: function_to_benchmark(*args, **kwargs))
+        return found
+
+    def pedantic(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        setup: Callable[[], Any] | None = None,
+        teardown: Callable[..., Any] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Serves the call; rounds and iterations are the gate's."""
+        if setup is not None or teardown is not None:
+            raise TypeError("the gate times whole steps: benchmark.pedantic takes no setup and no teardown here")
+        return self(target, *args, **(kwargs or {}))
