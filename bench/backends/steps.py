@@ -1,21 +1,31 @@
-"""Steps to time: a submission's forward pass and its training step on staged inputs, for the gate's workers.
+"""Steps to time: a submission's forward pass and its training step on staged inputs, for workers that measure.
 
 Shape letters: N images, C outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.records.protocol import Precision
+from bench.records.throughput import MemoryFormat
 
-__all__ = ["forward", "training"]
+__all__ = [
+    "NUM_STAGED",
+    "Ready",
+    "forward",
+    "ready_model",
+    "staged_inputs",
+    "torch_format",
+    "training",
+    "training_step",
+]
 
-_NUM_STAGED = 4
+NUM_STAGED = 4
 """Inputs rotate: equal data in every step would change power draw, and with it speed."""
 _NUM_CHECKED = 256
 
@@ -37,9 +47,9 @@ def forward(
     """
     import torch
 
-    ready = _ready(folder, cache_folder, precision, device)
+    ready = ready_model(folder, cache_folder, precision, device)
     ready.held.enter_context(torch.inference_mode())
-    staged = cycle(_staged(_NUM_STAGED, batch_size, ready.img_size, device))
+    staged = cycle(staged_inputs(NUM_STAGED, batch_size, ready.img_size, device))
 
     def step() -> Any:
         with ready.autocast():
@@ -47,7 +57,7 @@ def forward(
 
     def outputs() -> list[list[float]]:
         parts = []
-        for inputs_NCHW in _staged(_NUM_CHECKED // 32, 32, ready.img_size, device):
+        for inputs_NCHW in staged_inputs(_NUM_CHECKED // 32, 32, ready.img_size, device):
             with ready.autocast():
                 parts.append(ready.module(inputs_NCHW).float().cpu())
         rows: list[list[float]] = torch.cat(parts).tolist()
@@ -63,25 +73,38 @@ def training(
 
     The arguments are those of `forward`.
     """
+    ready = ready_model(folder, cache_folder, precision, device)
+    staged = staged_inputs(NUM_STAGED, batch_size, ready.img_size, device)
+    return _with(training_step(ready, staged), device)
+
+
+def training_step(ready: Ready, staged: Sequence[Any], *, compiled: bool = False) -> Callable[[], None]:
+    """A whole training step of a model, which is put into training mode.
+
+    Args:
+        ready: The model.
+        staged: Inputs that rotate, shape (N, 3, H, W).
+        compiled: Run the model through `torch.compile`.
+    """
     import torch
 
-    ready = _ready(folder, cache_folder, precision, device)
     module = ready.module.train().requires_grad_(True)
+    model = torch.compile(module) if compiled else module
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9)
-    staged = cycle(_staged(_NUM_STAGED, batch_size, ready.img_size, device))
-    labels_N = torch.arange(batch_size, device=device) % 10
+    inputs = cycle(staged)
+    labels_N = torch.arange(len(staged[0]), device=staged[0].device) % 2  # every class table has two classes
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
         with ready.autocast():
-            loss = torch.nn.functional.cross_entropy(module(next(staged)).float(), labels_N)
+            loss = torch.nn.functional.cross_entropy(model(next(inputs)).float(), labels_N)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    return _with(step, device)
+    return step
 
 
-class _Ready(NamedTuple):
+class Ready(NamedTuple):
     """A model on its device, with its arithmetic."""
 
     module: Any
@@ -91,7 +114,18 @@ class _Ready(NamedTuple):
     """What lasts as long as the process."""
 
 
-def _ready(folder: str, cache_folder: str, precision: Precision, device: str) -> _Ready:
+def ready_model(
+    folder: str, cache_folder: str, precision: Precision, device: str, *, memory_format: MemoryFormat = "channels_last"
+) -> Ready:
+    """A submission's model on its device, its arithmetic set for as long as `held` is open.
+
+    Args:
+        folder: The submission's folder, or its short form.
+        cache_folder: Where downloaded weights are kept.
+        precision: The arithmetic.
+        device: A torch device.
+        memory_format: How its weights lie in memory.
+    """
     import torch
 
     from bench.backends.arithmetic import AUTOCAST, arithmetic
@@ -109,18 +143,27 @@ def _ready(folder: str, cache_folder: str, precision: Precision, device: str) ->
         dtype = AUTOCAST.get(precision)
         return torch.autocast(device_type(device), dtype=dtype, enabled=dtype is not None)
 
-    module = built.module.to(device).to(memory_format=torch.channels_last)
-    return _Ready(module, built.input.img_size, autocast, held)
+    module = built.module.to(device).to(memory_format=torch_format(memory_format))
+    return Ready(module, built.input.img_size, autocast, held)
 
 
-def _staged(num_batches: int, num_images: int, img_size: int, device: str) -> list[Any]:
-    """Batches that are on the device already, float32 (N, 3, H, W), channels last; equal in every process."""
+def torch_format(memory_format: MemoryFormat) -> Any:
+    """What torch calls a memory format."""
+    import torch
+
+    return torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
+
+
+def staged_inputs(
+    num_batches: int, num_images: int, img_size: int, device: str, memory_format: MemoryFormat = "channels_last"
+) -> list[Any]:
+    """Batches that are on the device already, float32 (N, 3, H, W); equal in every process."""
     import torch
 
     random = torch.Generator().manual_seed(0)
     shape = (num_images, 3, img_size, img_size)
     return [
-        torch.randn(shape, generator=random).to(device).to(memory_format=torch.channels_last)
+        torch.randn(shape, generator=random).to(device).to(memory_format=torch_format(memory_format))
         for _ in range(num_batches)
     ]
 

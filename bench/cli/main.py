@@ -31,6 +31,7 @@ COMMANDS = {
     "retract": ("bench.cli.retract:retract", "Withdraw a result; it stays visible as retracted."),
     "score": ("bench.cli.score:score", "Score a file of predictions; nothing is stored."),
     "show": ("bench.cli.show:show", "Show one run, protocol, board or submission."),
+    "throughput": ("bench.cli.throughput:throughput", "Measure what submissions cost on this machine."),
     "train": ("bench.cli.train:train", "Train a submission under a fixed recipe."),
 }
 """From command name to where it is and its line in `bench --help`."""

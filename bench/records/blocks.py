@@ -135,6 +135,8 @@ class Replicate(Record):
     """Where `torch.compile` had to leave the graph."""
     recompiles: Count | None = None
     """How often it compiled again."""
+    own_cpu_s: float
+    """Processor time that the process took from its start to its end, in seconds."""
     before: MachineState
     """The machine before the process started."""
     after: MachineState

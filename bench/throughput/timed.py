@@ -1,0 +1,426 @@
+"""A submission in the process that measures it: everything that is asked of it, one method each.
+
+The worker of the gate makes it and calls its methods; all answers are plain JSON. Memory that does not suffice is an
+answer too (`oom`), not an error.
+
+Shape letters: N images, H and W pixels, C outputs.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from bench.measure.arrivals import arrival_times, serve
+from bench.measure.latency import order_statistics
+from bench.records.result import Scalar
+from bench.throughput.loops import back_to_back, request_latencies, step_by_step, warm_up
+from bench.throughput.rows import Setup
+
+__all__ = ["Timed"]
+
+_WARM_STEPS, _WARM_PASSES = 10, 2
+_MATMUL_SIDE = 8192
+
+P = ParamSpec("P")
+
+
+def _or_out_of_memory(method: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
+    @functools.wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        try:
+            return method(*args, **kwargs)
+        except Exception as error:  # the submission's own code may raise anything
+            from bench.backends.memory import is_out_of_memory
+
+            if is_out_of_memory(error):
+                return {"oom": str(error).partition("\n")[0]}
+            raise
+
+    return wrapped
+
+
+class Timed:
+    """One row of one submission; the cores are bound before torch is imported.
+
+    Args:
+        setup: A `Setup` as JSON.
+    """
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        self.setup = Setup.parse(setup)
+        if self.setup.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, self.setup.cores)
+        import torch
+
+        torch.set_num_threads(self.setup.num_threads)
+        torch.set_num_interop_threads(1)
+        self._held = ExitStack()
+        self._is_cuda = self.setup.device.startswith("cuda")
+        if self._is_cuda:
+            torch.cuda.set_device(self.setup.device)
+
+    def __call__(self) -> None:
+        """One step, as the worker knows it."""
+        self._step()
+
+    def facts(self) -> dict[str, Any]:
+        """The fields of the fingerprint as this row finds them, the whole environment, and the device's names."""
+        import torch
+
+        from bench.backends.arithmetic import arithmetic
+        from bench.measure.environment import environment
+        from bench.measure.fingerprint import gpu_uuid, machine_fields, software_fields
+
+        setup = self.setup
+        settings: dict[str, Scalar] = {"precision": setup.precision, "memory_format": setup.memory_format}
+        with arithmetic(setup.precision):
+            software = software_fields(settings)
+        plain = environment("cuda" if self._is_cuda else "cpu")
+        name = torch.cuda.get_device_name(setup.device) if self._is_cuda else str(plain.get("cpu", "CPU"))
+        return {
+            "environment": plain,
+            "machine": machine_fields(setup.device, num_threads=setup.num_threads),
+            "software": software,
+            "device": name,
+            "uuid": gpu_uuid(setup.device) if self._is_cuda else None,
+        }
+
+    @_or_out_of_memory
+    def check(self, num_images: int) -> dict[str, Any]:
+        """Compares the logits of what is timed with those of the evaluation on the same pixels, and counts operations.
+
+        Args:
+            num_images: How many images.
+
+        Returns:
+            `gap`, the largest difference over the largest logit, `agree`, the share of equal first answers, and what
+            the model costs by its definition.
+        """
+        import numpy as np
+        import torch
+
+        from bench.backends.base import RunSpec
+        from bench.backends.local import LocalBackend
+        from bench.data.classes import class_table
+        from bench.measure.flops import count_flops
+        from bench.models.source import open_submission
+
+        setup = self.setup
+        submission = open_submission(setup.submission)
+        outputs = submission.manifest.outputs
+        spec = RunSpec(
+            device=setup.device,
+            precision=setup.precision,
+            num_classes=class_table(outputs.classes).num_classes,
+            cache_folder=Path(setup.cache_folder),
+        )
+        with LocalBackend().start(submission, spec) as session:
+            size, mean, std = session.input.img_size, session.input.mean, session.input.std
+            shape = (max(num_images, setup.batch_size), size, size, 3)
+            images_NHWC = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+            starts = range(0, len(images_NHWC) - setup.batch_size + 1, setup.batch_size)
+            parts = [images_NHWC[start : start + setup.batch_size] for start in starts]
+            wanted_NC = np.concatenate([session.logits(part) for part in parts])
+            found: dict[str, Any] = {"num_params": session.num_params, "notes": list(session.notes), "img_size": size}
+        del session
+        gc.collect()
+        if setup.scenario == "end-to-end":
+            return found | {"gap": None, "agree": None, "num_images": len(wanted_NC), "flops_img": None}
+        self.load()
+        try:
+            flops = count_flops(self._ready.module, size, backward=setup.scenario == "training")
+        except Exception as error:  # the submission's own code may raise anything
+            flops = None
+            found["notes"].append(f"Operations could not be counted: {type(error).__name__}.")
+        answers = []
+        for part in parts:
+            inputs_NCHW = (torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255 - _column(mean)) / _column(std)
+            on_device = inputs_NCHW.to(setup.device).contiguous(memory_format=self._format)
+            with torch.inference_mode():
+                answers.append(self._answer(on_device).float().cpu().numpy())
+        answered_NC = np.concatenate(answers)[:, int(outputs.background) :]
+        finite = bool(np.isfinite(answered_NC).all() and np.isfinite(wanted_NC).all())
+        largest = float(np.abs(wanted_NC).max()) or 1.0
+        return found | {
+            "gap": float(np.abs(answered_NC - wanted_NC).max()) / largest if finite else None,
+            "agree": float(np.mean(answered_NC.argmax(axis=1) == wanted_NC.argmax(axis=1))),
+            "num_images": len(wanted_NC),
+            "flops_img": flops,
+        }
+
+    @_or_out_of_memory
+    def load(self) -> dict[str, Any]:
+        """Loads the model, stages inputs, and makes the step; high-water marks of memory count from here."""
+        import torch
+
+        from bench.backends.steps import NUM_STAGED, ready_model, staged_inputs, torch_format, training_step
+
+        setup = self.setup
+        self._format = torch_format(setup.memory_format)
+        if setup.scenario == "end-to-end":
+            self._step = self._files()
+        else:
+            self._ready = ready_model(
+                setup.submission,
+                setup.cache_folder,
+                setup.precision,
+                setup.device,
+                memory_format=setup.memory_format,
+            )
+            self._held.enter_context(self._ready.held)
+            staged = staged_inputs(
+                NUM_STAGED, setup.batch_size, self._ready.img_size, setup.device, setup.memory_format
+            )
+            self._staged, self._inputs = staged, cycle(staged)
+            self._answer = self._forward()
+            if setup.scenario == "training":
+                self._training = functools.partial(
+                    training_step, self._ready, staged, compiled=setup.mode == "compiled"
+                )
+                self._step = self._first_training_step
+            else:
+                self._held.enter_context(torch.inference_mode())
+                self._step = self._next_answer
+        self._forget_high_water()
+        return {}
+
+    def _forward(self) -> Callable[[Any], Any]:
+        """From inputs on the device to logits on the device, in the row's mode."""
+        import torch
+
+        ready, mode = self._ready, self.setup.mode
+        model = torch.compile(ready.module) if mode == "compiled" else ready.module
+
+        def forward(inputs_NCHW: Any) -> Any:
+            with ready.autocast():
+                return model(inputs_NCHW)
+
+        return forward if mode != "cuda-graph" else self._captured(forward)
+
+    def _captured(self, forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The forward pass as a CUDA graph: kernels are started together, from one place for inputs."""
+        import torch
+
+        with torch.inference_mode():
+            place_NCHW = self._staged[0].clone(memory_format=torch.preserve_format)
+            # Libraries choose and allocate in the first calls, which may not happen while a graph is captured.
+            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(beside):
+                for _ in range(3):
+                    forward(place_NCHW)
+            torch.cuda.current_stream().wait_stream(beside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                output = forward(place_NCHW)
+
+        def replay(inputs_NCHW: Any) -> Any:
+            place_NCHW.copy_(inputs_NCHW)
+            graph.replay()
+            return output
+
+        return replay
+
+    def _next_answer(self) -> None:
+        self._answer(next(self._inputs))
+
+    def _first_training_step(self) -> None:
+        """The model becomes one in training with its first step, not before it was checked."""
+        self._step = self._training()
+        self._step()
+
+    def _files(self) -> Callable[[], None]:
+        """A pass over the files on the evaluation's own path, without its cache."""
+        from bench.backends.base import RunSpec
+        from bench.backends.local import LocalBackend
+        from bench.data.classes import class_table
+        from bench.data.dataset import open_dataset
+        from bench.data.loader import batches_a_turn, iter_batches
+        from bench.data.transforms import geometry_of
+        from bench.models.source import open_submission
+
+        setup = self.setup
+        assert setup.dataset is not None  # noqa: S101 - end-to-end has one
+        submission = open_submission(setup.submission)
+        spec = RunSpec(
+            device=setup.device,
+            precision=setup.precision,
+            num_classes=class_table(submission.manifest.outputs.classes).num_classes,
+            cache_folder=Path(setup.cache_folder),
+            compiled=setup.mode == "compiled",
+        )
+        session = self._held.enter_context(LocalBackend().start(submission, spec))
+        dataset = open_dataset(Path(setup.data), setup.dataset, allow_partial=True, limit=setup.num_images)
+        geometry = geometry_of(session.input)
+
+        def one_pass() -> None:
+            batches = iter_batches(
+                dataset,
+                geometry,
+                batch_size=setup.batch_size,
+                num_threads=setup.num_threads,
+                turn=None if self._is_cuda else batches_a_turn(geometry, "single", setup.batch_size),
+            )
+            pending: deque[Callable[[], Any]] = deque()
+            for batch in batches:
+                pending.append(session.submit(batch.images_NHWC))
+                if len(pending) > 2:
+                    pending.popleft()()
+            while pending:
+                pending.popleft()()
+
+        return one_pass
+
+    @_or_out_of_memory
+    def first(self) -> dict[str, Any]:
+        """The first step, which pays for compiling, for choosing kernels, and for memory."""
+        start = time.perf_counter()
+        self._step()
+        self._synchronize()
+        seconds = time.perf_counter() - start
+        if self.setup.mode == "compiled":
+            self._num_graphs = _dynamo_count("stats", "unique_graphs")
+        return {"seconds": seconds}
+
+    @_or_out_of_memory
+    def warm(self, warm_s: float) -> dict[str, Any]:
+        """Runs the step until it is steady."""
+        least = _WARM_PASSES if self.setup.scenario == "end-to-end" else _WARM_STEPS
+        return warm_up(self._step, self._synchronize, warm_s=warm_s, least_steps=least)
+
+    @_or_out_of_memory
+    def block(self, num_steps: int) -> dict[str, Any]:
+        """Times a block of steps."""
+        is_pass = self.setup.scenario == "end-to-end"
+        if not self._is_cuda or is_pass:
+            return step_by_step(self._step, self._synchronize, num_steps, num_untimed=0 if is_pass else 2)
+        training = self.setup.scenario == "training"
+        return back_to_back(self._step, self._synchronize, num_steps, event=self._event, each=training)
+
+    def _event(self) -> Any:
+        import torch
+
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    @_or_out_of_memory
+    def requests(self, num_requests: int) -> dict[str, Any]:
+        """One request after the other."""
+        return {"latencies_ns": request_latencies(self._step, self._synchronize, num_requests)}
+
+    @_or_out_of_memory
+    def serve(self, rate_img_s: float, num_requests: int, seed: int) -> dict[str, Any]:
+        """Requests at random times; as many as wait are answered together.
+
+        Compiled models and graphs have one shape of inputs, so they always compute a full batch.
+        """
+        full = self.setup.mode != "eager"
+
+        def answer(num: int) -> None:
+            inputs_NCHW = next(self._inputs)
+            self._answer(inputs_NCHW if full else inputs_NCHW[:num])
+            self._synchronize()
+
+        start = time.perf_counter()
+        due = arrival_times(rate_img_s, num_requests, seed=seed)
+        latencies = serve(due, answer, batch_size=self.setup.batch_size)
+        return {
+            "seconds": time.perf_counter() - start,
+            "percentiles": [item.as_json() for item in order_statistics(latencies)],
+        }
+
+    @_or_out_of_memory
+    def spin(self, seconds: float) -> dict[str, Any]:
+        """Steps for a while, for what is read from outside meanwhile; tells how many images and how long."""
+        start, num_steps = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            for _ in range(10):
+                self._step()
+            self._synchronize()
+            num_steps += 10
+        return {"images": num_steps * self.setup.images_per_step, "seconds": time.perf_counter() - start}
+
+    def costs(self) -> dict[str, Any]:
+        """High-water marks of memory, in MiB, processor time, and what was compiled."""
+        import torch
+
+        host = _high_water_mib()
+        found: dict[str, Any] = {"own_cpu_s": sum(os.times()[:4]), "peak_memory_mib": host}
+        if self._is_cuda:
+            found |= {
+                "host_memory_mib": host,
+                "peak_memory_mib": torch.cuda.max_memory_allocated(self.setup.device) / 2**20,
+                "reserved_memory_mib": torch.cuda.max_memory_reserved(self.setup.device) / 2**20,
+            }
+        if self.setup.mode == "compiled":
+            found["graph_breaks"] = _dynamo_count("graph_break", None)
+            found["recompiles"] = max(0, _dynamo_count("stats", "unique_graphs") - self._num_graphs)
+        return found
+
+    @_or_out_of_memory
+    def matmul(self) -> dict[str, Any]:
+        """What a product of two large matrices reaches on the device, in 10^12 operations a second."""
+        import torch
+
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.setup.precision, torch.float32)
+        side = _MATMUL_SIDE
+        one, other = (torch.randn(side, side, device=self.setup.device, dtype=dtype) for _ in range(2))
+        block = back_to_back(lambda: torch.matmul(one, other), self._synchronize, 20, event=self._event, each=False)
+        return {"matmul_tflop_s": 20 * 2 * side**3 / (block["event_ms"] * 1e9)}
+
+    def _synchronize(self) -> None:
+        if self._is_cuda:
+            import torch
+
+            torch.cuda.synchronize(self.setup.device)
+
+    def _forget_high_water(self) -> None:
+        gc.collect()
+        if self._is_cuda:
+            import torch
+
+            torch.cuda.synchronize(self.setup.device)
+            torch.cuda.reset_peak_memory_stats(self.setup.device)
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM
+        except OSError:
+            return  # then the mark counts from the start of the process
+
+
+def _column(values: tuple[float, float, float]) -> Any:
+    import torch
+
+    return torch.tensor(values).view(1, 3, 1, 1)
+
+
+def _dynamo_count(group: str, name: str | None) -> int:
+    """A counter of the compiler, or the sum of a group of them."""
+    from torch._dynamo.utils import counters
+
+    found = counters[group]
+    return int(found[name] if name is not None else sum(found.values()))
+
+
+def _high_water_mib() -> float | None:
+    """The largest resident memory of this process, in MiB."""
+    import resource
+    import sys
+
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
