@@ -43,6 +43,8 @@ class Stored:
     retraction: Retraction | None = None
     digest: str = ""
     """A digest of the bytes of both files, which changes when somebody edits one of them."""
+    beside: frozenset[str] | None = None
+    """The names of all files in its folder when all results were read; None where only this one was."""
 
     @property
     def run(self) -> str:
@@ -84,9 +86,9 @@ class Store:
         if not self.results.is_dir():
             raise StoreError("there is no such results folder; `bench evaluate` makes one", path=self.results)
         stored, broken = [], []
-        for path in _result_files(self.results / protocol if protocol else self.results):
+        for path, beside in _result_files_with_others(self.results / protocol if protocol else self.results):
             try:
-                stored.append(_read(path))
+                stored.append(_read(path, beside))
             except BenchError as error:
                 broken.append(error)
         return Scan(stored=stored, broken=broken)
@@ -269,8 +271,8 @@ class Store:
         Raises:
             RecordError: The file is broken.
         """
-        path = stored.path.with_suffix(".bits")
-        if not path.is_file():
+        path = _beside(stored.path, ".bits", stored.beside)
+        if path is None:
             return None
         try:
             return Correctness.from_bytes(path.read_bytes(), stored.result.dataset.num_samples)
@@ -283,8 +285,8 @@ class Store:
         Raises:
             RecordError: The file is broken.
         """
-        path = stored.path.with_suffix(".classes.json")
-        return Breakdown.load(path) if path.is_file() else None
+        path = _beside(stored.path, ".classes.json", stored.beside)
+        return None if path is None else Breakdown.load(path)
 
     def blocks(self, stored: Stored) -> Blocks | None:
         """A run's raw times, or None where it has none.
@@ -331,26 +333,40 @@ def _holds(path: Path, result: Result) -> bool:
 
 def _result_files(folder: Path) -> list[Path]:
     """The result files below a folder, sorted by path."""
+    return [path for path, _ in _result_files_with_others(folder)]
+
+
+def _result_files_with_others(folder: Path) -> list[tuple[Path, frozenset[str]]]:
+    """The result files below a folder, sorted by path, each with the names of all files that lie with it."""
     files = []
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
+    for parent, _, names in os.walk(folder):
+        beside = frozenset(names)
         files += [
-            Path(parent, name)
-            for name in sorted(names)
+            (Path(parent, name), beside)
+            for name in names
             if name.endswith(".json") and not name.endswith(_SIDECARS) and not name.startswith(".")
         ]
-    return sorted(files)
+    return sorted(files, key=lambda file: file[0])
 
 
-def _read(path: Path) -> Stored:
+def _beside(path: Path, suffix: str, names: frozenset[str] | None) -> Path | None:
+    """What lies beside a result under its name with another suffix, or None where there is nothing."""
+    if names is not None:
+        name = path.name.removesuffix(".json") + suffix
+        return path.with_name(name) if name in names else None
+    found = path.with_suffix(suffix)
+    return found if found.is_file() else None
+
+
+def _read(path: Path, beside: frozenset[str] | None = None) -> Stored:
     """One result file with its retraction.
 
     Raises:
         RecordError: The file or its retraction is broken.
     """
-    retraction_path = path.with_suffix(".retract.json")
+    retraction_path = _beside(path, ".retract.json", beside)
     retraction, said = None, b""
-    if retraction_path.is_file():
+    if retraction_path is not None:
         retraction, said = Retraction.load(retraction_path), retraction_path.read_bytes()
     content = b""
     try:
@@ -361,4 +377,6 @@ def _read(path: Path) -> Stored:
             result = Result.load(path)
     except (ValidationError, OSError):
         result = Result.load(path)
-    return Stored(result=result, path=path, retraction=retraction, digest=xxh3_128_hexdigest(content + said))
+    return Stored(
+        result=result, path=path, retraction=retraction, digest=xxh3_128_hexdigest(content + said), beside=beside
+    )

@@ -24,7 +24,7 @@ from bench.resources import resource_folder
 
 __all__ = ["Entry", "Manifest", "Signature", "code_digest"]
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 _RENDERERS = ("jinja2", "markupsafe", "numpy", "pandas", "matplotlib")
 """Packages whose version may move a byte of a page."""
 
@@ -56,10 +56,10 @@ class Manifest:
     """The files of one site.
 
     Args:
-        entries: From path to what is known of the file.
+        entries: From path to what is known of the file, an `Entry` or the lists that JSON made of it.
     """
 
-    def __init__(self, entries: dict[str, Entry] | None = None) -> None:
+    def __init__(self, entries: dict[str, Any] | None = None) -> None:
         self._entries = {} if entries is None else entries
 
     def __setitem__(self, path: str, entry: Entry) -> None:
@@ -67,7 +67,8 @@ class Manifest:
 
     def get(self, path: str) -> Entry | None:
         """What is known of a file."""
-        return self._entries.get(path)
+        entry = self._entries.get(path)
+        return None if entry is None else Entry(entry[0], entry[1], Signature(*entry[2]))
 
     @classmethod
     def load(cls, folder: Path, site: Path, records: Mapping[str, str]) -> Self:
@@ -90,21 +91,18 @@ class Manifest:
             before = record["records"]
             if any(before.get(name, digest) != digest for name, digest in records.items()):
                 return cls()
-            return cls(
-                {path: Entry(inputs, part, Signature(*rest)) for path, (inputs, part, *rest) in record["files"].items()}
-            )
+            return cls(dict(record["files"]))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
     def save(self, folder: Path, site: Path, records: Mapping[str, str]) -> None:
         """Keeps the manifest of a site; a cache that cannot be written costs time, and nothing else."""
-        files = {path: (entry.inputs, entry.part, *entry.signature) for path, entry in self._entries.items()}
         record = {
             "format_version": _FORMAT_VERSION,
             "site": str(site),
             "code": code_digest(),
             "records": dict(records),
-            "files": files,
+            "files": self._entries,
         }
         try:
             write_atomic(_path(folder, site), json.dumps(record, separators=(",", ":")))

