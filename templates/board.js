@@ -66,12 +66,13 @@
 
   let haystack;
   function searchTexts() {
+    if (haystack) return haystack;
     const texts = columns.flatMap((column, k) => (column.kind === 'text' ? [textsOf(k)] : []));
-    return rows.map((row, i) => {
+    return (haystack = rows.map((row, i) => {
       const [link, by] = row.cells[model + 1].children;
       const entry = entries[i].includes('/') ? entries[i] : `${by.firstElementChild.textContent}/${link.textContent}${entries[i]}`;
       return [link.textContent, by.textContent, entry, ...texts.map((column) => column[i])].join(' ').toLowerCase();
-    });
+    }));
   }
 
   /** The tests that a row must pass; a box that is not ticked and an empty field test nothing. */
@@ -79,8 +80,8 @@
     const found = [];
     const wanted = field('q').value.toLowerCase().split(/\s+/).filter(Boolean);
     if (wanted.length) {
-      haystack ??= searchTexts();
-      found.push((i) => wanted.every((word) => haystack[i].includes(word)));
+      const texts = searchTexts();
+      found.push((i) => wanted.every((word) => texts[i].includes(word)));
     }
     for (const { name, keys, column } of facets) {
       const ticked = [...form.querySelectorAll(`[name="${CSS.escape(name)}"]:checked`)].map((tick) => +tick.dataset.key);
@@ -677,6 +678,7 @@
       saveSoon();
     }, 60);
   });
+  field('q').addEventListener('focus', searchTexts); // before the first letter, which would wait for it
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('reset', () =>
     setTimeout(() => {
