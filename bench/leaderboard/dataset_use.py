@@ -139,6 +139,8 @@ def ranked_breakdowns(entries: Iterable[Entry], use: DatasetUse) -> dict[str, Br
     protocols = {protocol.id for protocol in use.protocols if protocol.dataset.labels == "original"}
     found = {}
     for entry in entries:
+        if not entry.breakdowns:
+            continue
         ranked = {place.run for place in entry.places if place.rank is not None}
         for stored in entry.runs:
             breakdown = entry.breakdowns.get(stored.run) if stored.run in ranked else None

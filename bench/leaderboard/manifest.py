@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -64,6 +64,16 @@ class Manifest:
 
     def __setitem__(self, path: str, entry: Entry) -> None:
         self._entries[path] = entry
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def update(self, other: Manifest) -> None:
+        """Takes over the entries of another manifest."""
+        self._entries.update(other._entries)
 
     def get(self, path: str) -> Entry | None:
         """What is known of a file."""

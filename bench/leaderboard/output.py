@@ -13,12 +13,15 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import StoreError, UsageError
 from bench.leaderboard.manifest import Entry, Manifest, Signature
 from bench.leaderboard.page import Page, Part
+from bench.leaderboard.sharing import can_share, in_another_process
 from bench.leaderboard.swap import MARKER, Place, alone_in, foreign, is_folder, link_or_copy, marker_text, own_names
 
 __all__ = ["MARKER", "Page", "Part", "Written", "compare_site", "write_site"]
@@ -33,13 +36,19 @@ class Written(NamedTuple):
 
 
 def write_site(
-    pages: Iterable[Page], out: Path, *, manifests: Path | None = None, records: Mapping[str, str] | None = None
+    pages: Iterable[Page],
+    out: Path,
+    *,
+    others: Iterable[Page] | None = None,
+    manifests: Path | None = None,
+    records: Mapping[str, str] | None = None,
 ) -> Written:
     """Writes a site into a new folder beside `out` and swaps it in; a reader sees the old one or the new one.
 
     Args:
         pages: The files; `.bench-site` is added.
         out: The site's folder.
+        others: More files, which a second process makes at the same time where there can be one.
         manifests: The folder that keeps what each site was made from; without one every page is made anew.
         records: From the name of every record that inputs name to a digest of its bytes.
 
@@ -55,14 +64,20 @@ def write_site(
         try:
             known = Manifest() if manifests is None else Manifest.load(manifests, out, records or {})
             builder = _Builder(out, place.fresh, known)
-            builder.add_all(pages)
+            if others is not None and can_share():
+                with in_another_process(partial(builder.add_all, others)) as built:
+                    builder.add_all(pages)
+                    builder.merge(built())
+            else:
+                builder.add_all(chain(pages, others or ()))
+            builder.finish()
             if manifests is not None:
                 builder.manifest.save(manifests, out, records or {})
             place.swap()
         finally:
             if place.fresh.exists():
                 shutil.rmtree(place.fresh)
-    return Written(len(builder.paths), builder.num_written)
+    return Written(len(builder.manifest), builder.num_written)
 
 
 class _Builder:
@@ -70,17 +85,26 @@ class _Builder:
 
     def __init__(self, old: Path, fresh: Path, known: Manifest) -> None:
         self.manifest = Manifest()
-        self.paths: set[str] = set()
         self.num_written = 0
         self._old, self._fresh, self._known = old, fresh, known
         self._folders = {""}
         fresh.mkdir()
 
-    def add_all(self, pages: Iterable[Page]) -> None:
-        """Adds all files, the marker, and what others put beside them."""
+    def add_all(self, pages: Iterable[Page]) -> tuple[Manifest, int]:
+        """Adds files; returns what a second process tells the first one."""
         for page in pages:
             self._add(page)
-        own = {MARKER, *(path.partition("/")[0] for path in self.paths)}
+        return self.manifest, self.num_written
+
+    def merge(self, built: tuple[Manifest, int]) -> None:
+        """Takes over what a second process added."""
+        manifest, num_written = built
+        self.manifest.update(manifest)
+        self.num_written += num_written
+
+    def finish(self) -> None:
+        """Adds the marker, and the files that others put beside the pages."""
+        own = {MARKER, *(path.partition("/")[0] for path in self.manifest)}
         for entry in foreign(self._old) if self._old.exists() else ():
             if entry.name in own:
                 message = f"{str(entry)!r} was not made by bench publish, and the site needs its name; move it away"
@@ -109,7 +133,6 @@ class _Builder:
             signature = _signature(target)
         if signature is not None:
             self.manifest[page.path] = Entry(page.inputs, part, signature)
-        self.paths.add(page.path)
 
 
 def _signature(path: str) -> Signature | None:

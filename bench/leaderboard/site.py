@@ -63,21 +63,28 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     board_pages,
     board_file_pages,
     history_pages,
-    submission_pages,
-    compare_pages,
     throughput_pages,
     dataset_pages,
     index_pages,
     search_pages,
     feed_pages,
-    badge_pages,
 )
-"""What makes the files of a site, in order."""
+"""What makes the files of a site, but for those of entries."""
+
+ENTRY_PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (submission_pages, compare_pages, badge_pages)
+"""What makes the files of each entry: many and small, so that a second process makes them where there are enough."""
+
+_MANY = 500
+"""Entries from which on a second process is worth its start."""
 
 
 def pages_of(material: Material) -> Iterator[Page]:
-    """Every file of the site, one at a time; what turns out broken on the way is added to `material.broken`."""
-    return chain.from_iterable(pages(material) for pages in PAGES)
+    """Every file of the site, one at a time."""
+    return _made_by((*PAGES, *ENTRY_PAGES), material)
+
+
+def _made_by(makers: Sequence[Callable[[Material], Iterator[Page]]], material: Material) -> Iterator[Page]:
+    return chain.from_iterable(pages(material) for pages in makers)
 
 
 @contextmanager
@@ -122,7 +129,14 @@ def publish(
     with _collector_paused():
         material = Material(store, boards_folder, url=url)
         records = {item.run: item.digest for item in material.stored}
-        written = write_site(pages_of(material), out, manifests=manifests, records=records)
+        is_large = len(material.entries) >= _MANY
+        written = write_site(
+            _made_by(PAGES, material) if is_large else pages_of(material),
+            out,
+            others=_made_by(ENTRY_PAGES, material) if is_large else None,
+            manifests=manifests,
+            records=records,
+        )
         drawn = [] if figures is None else write_figures(material, figures)
     return PublishReport(
         index=out / "index.html",
