@@ -32,7 +32,8 @@
   let view = everyone; // those that pass the filters
   let shown = everyone; // what stands in the table now
   let frontier = [];
-  let finishing = 0;
+  let finishing = 0; // what waits until the rows on screen are painted: the other rows, the plot
+  let drawing = 0;
   const picked = new Set();
 
   const cached = [];
@@ -140,8 +141,20 @@
       menu.querySelector('.on').textContent = [...menu.querySelectorAll('input')].filter(isTurned).length || '';
     }
     if (!plot) return;
-    draw();
-    listFrontier();
+    clearTimeout(drawing);
+    drawing = afterPaint(() => {
+      drawing = 0;
+      draw();
+      listFrontier();
+    });
+  }
+
+  function afterPaint(task) {
+    table.setAttribute('aria-busy', 'true');
+    return setTimeout(() => {
+      task();
+      if (!drawing && !finishing) table.removeAttribute('aria-busy');
+    }, 30);
   }
 
   /**
@@ -165,18 +178,17 @@
       table.append(...bodies);
     };
     const finish = () => {
+      finishing = 0;
       for (const body of old) body.remove();
       add(AT_ONCE, view.length);
-      table.removeAttribute('aria-busy');
     };
     add(0, AT_ONCE);
     table.setAttribute('aria-rowcount', view.length + 2);
     shown = view;
     box.scrollTop = 0;
     clearTimeout(finishing);
-    if (rows.length <= AT_ONCE) return finish();
-    table.setAttribute('aria-busy', 'true');
-    finishing = setTimeout(finish, 40);
+    if (rows.length <= AT_ONCE) finish();
+    else finishing = afterPaint(finish);
   }
 
   /* ---------- columns: a style sheet of a few rules, so that no cell is touched ---------- */

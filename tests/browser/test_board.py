@@ -106,14 +106,14 @@ def test_the_search_finds_rows_with_all_words(wide_site: Path, open_page: OpenPa
         for query in QUERIES:
             page.keyboard.press("/")
             page.fill("#search", query)
-            page.wait_for_timeout(130)
+            _settle(page)
             found = [index for index, text in hay.items() if all(word in text for word in query.lower().split())]
             assert page.evaluate(ROWS) == [by_rank[index] for index in found], query
             expected = f"{len(found)} of 130 entries" if len(found) < 130 else "130 entries"
             assert page.locator("#count").text_content() == expected
             assert page.locator("#no-match").is_visible() == (not found)
         page.fill("#search", "")
-        page.wait_for_timeout(130)
+        _settle(page)
         assert page.evaluate(ROWS) == by_rank
 
 
@@ -230,6 +230,12 @@ def _rich_frame(page_path: Path) -> pd.DataFrame:
     return frame
 
 
+def _settle(page: Page) -> None:
+    """Waits for the search's delay, and for the rows and the plot that come after the paint."""
+    page.wait_for_timeout(80)
+    page.wait_for_selector(SETTLED)
+
+
 def _shown(page: Page) -> list[str]:
     """The slugs of the rows in the table, in order."""
     page.wait_for_selector(SETTLED)
@@ -238,8 +244,8 @@ def _shown(page: Page) -> list[str]:
 
 
 def _expect(page: Page, slugs: Iterable[str]) -> None:
-    """Waits for the search's delay and compares the rows."""
-    page.wait_for_timeout(130)
+    """Compares the rows of a changed view."""
+    _settle(page)
     assert _shown(page) == list(slugs)
 
 
@@ -309,7 +315,7 @@ def test_ranges_equal_pandas_at_the_bound_itself(rich: Path, open_page: OpenPage
             _expect(page, frame["slug"][inside])
         page.fill(f"[name={name}-from]", "")
         page.fill(f"[name={name}-to]", "")
-        page.wait_for_timeout(130)
+        _settle(page)
         assert len(_shown(page)) == len(frame)
 
 
@@ -338,7 +344,7 @@ def test_the_frontier_equals_all_pairs_for_every_pair_of_axes(rich: Path, open_p
                 for y in AXES:
                     page.select_option("[name=x]", x)
                     page.select_option("[name=y]", y)
-                    page.wait_for_timeout(90)
+                    _settle(page)
                     expected = _frontier(rows, x, y)
                     assert set(_shown(page)) == expected, (x, y)
                     links = page.evaluate("[...document.querySelectorAll('#frontier a')].map(link => link.href)")
@@ -362,7 +368,7 @@ def test_outliers_do_not_flatten_the_plot(rich: Path, open_page: OpenPage) -> No
             .map(path => path.getAttribute('d')).join('').split('h0').length - 1"""
         assert page.evaluate(dots) == len(known) - int(match[1])
         page.check("[name=full]")
-        page.wait_for_timeout(130)
+        _settle(page)
         assert page.locator("#plot-note").text_content() == ""
         assert page.evaluate(dots) == len(known)
 
@@ -380,7 +386,7 @@ def test_a_link_holds_the_whole_view(rich: Path, open_page: OpenPage) -> None:
         page.evaluate("document.querySelectorAll('.menu').forEach(menu => { menu.open = false })")
         page.select_option("[name=x]", "num_params")
         page.check("[name=full]")
-        page.wait_for_timeout(130)
+        _settle(page)
         for tick in page.locator("tbody .pick input").all()[:2]:
             tick.check()
         rows, address = _shown(page), None
@@ -461,7 +467,7 @@ def test_exports_parse_back_to_the_view(rich: Path, open_page: OpenPage) -> None
         page.locator("[name=license][value='=cmd']").evaluate("box => box.click()")
         page.locator("[name=columns][value=calibration]").evaluate("box => box.click()")
         page.click("[data-column=throughput_img_s]")
-        page.wait_for_timeout(130)
+        _settle(page)
         slugs = _shown(page)
         rows = frame.loc[slugs]
         texts = page.evaluate(
@@ -562,7 +568,7 @@ def test_the_keyboard_alone_does_everything(rich: Path, open_page: OpenPage) -> 
     with open_page(rich) as page:
         page.keyboard.press("/")
         page.keyboard.type("mit")
-        page.wait_for_timeout(130)
+        _settle(page)
         assert 0 < len(_shown(page)) < 180
         page.keyboard.press("Tab")
         assert page.evaluate(f"{focused}.tagName") == "SUMMARY"
@@ -586,10 +592,10 @@ def test_the_keyboard_alone_does_everything(rich: Path, open_page: OpenPage) -> 
         assert page.locator("#plot .lit").get_attribute("visibility") == "visible"
         page.focus("[type=search]")
         page.keyboard.type(" nobody has this name")
-        page.wait_for_timeout(130)
+        _settle(page)
         page.focus("#no-match button")
         page.keyboard.press("Enter")
-        page.wait_for_timeout(130)
+        _settle(page)
         assert page.evaluate(f"{focused}.id") == "search"
         assert len(_shown(page)) == 180
 
@@ -621,12 +627,12 @@ def test_a_phone_has_filters_behind_a_button_and_one_chosen_metric(rich: Path, o
             .map(cell => [cell.innerText.split(/[,↑]/)[0].trim(), cell.getBoundingClientRect().right])"""
         for metric, title in (("top5", "Top-5"), ("throughput_img_s", "Throughput"), ("license", "Licence")):
             page.select_option("[name=metric]", metric)
-            page.wait_for_timeout(130)
+            _settle(page)
             cells = page.evaluate(seen)
             assert [name for name, _ in cells] == ["Compare", "#", "Model", "Top-1", title]
             assert max(right for _, right in cells) <= width
         page.select_option("[name=metric]", "")
-        page.wait_for_timeout(130)
+        _settle(page)
         assert len(page.evaluate(seen)) == 14
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -635,7 +641,7 @@ def test_print_fits_all_columns_of_a_filtered_board(rich: Path, open_page: OpenP
     """On a landscape page, rows whole, no controls."""
     with open_page(rich) as page:
         page.locator("[name=status][value=verified]").evaluate("box => box.click()")
-        page.wait_for_timeout(130)
+        _settle(page)
         page.set_viewport_size({"width": 1047, "height": 700})
         page.emulate_media(media="print")
         assert len(_shown(page)) == 60
@@ -676,7 +682,7 @@ def test_boards_of_every_size_open_sort_search_and_export(
         hay = frame["submission.title"].str.lower() + " " + frame["submission.team"] + "/" + frame["submission.name"]
         _expect(page, order["slug"][hay[order.index].str.contains("net-1", regex=False)])
         page.fill("#search", "")
-        page.wait_for_timeout(130)
+        _settle(page)
         read = list(csv.DictReader(io.StringIO(_export(page, "csv"), newline="")))
         assert [float(row["nll"]) for row in read] == pytest.approx(list(order["metrics.nll.value"]))
         assert page.evaluate("document.querySelectorAll('table.board tr').length") == num_rows + 2
