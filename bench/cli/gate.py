@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,8 +11,8 @@ import click
 
 from bench.cli.common import default_cache_folder, note, print_json, print_table
 from bench.errors import BenchError, UsageError
-from bench.files import pretty_json, read_json, write_atomic
-from bench.gate.ci import github_lines, junit, pytest_benchmark, summary
+from bench.files import read_json
+from bench.gate.ci import write_reports
 from bench.gate.compare import compare
 from bench.gate.plan import chosen, configuration
 from bench.gate.report import HEADERS, GateReport, recomputed, table
@@ -105,7 +103,7 @@ def gate(
                 on_note=note,
             )
             report = replace(report, is_strict=strict)
-            _write(report, out)
+            write_reports(report, out)
     except UsageError:
         raise
     except BenchError as error:
@@ -117,21 +115,6 @@ def gate(
         raise SystemExit(4) from error
     _show(report, as_json)
     raise SystemExit(report.exit_code)
-
-
-def _write(report: GateReport, out: Path) -> None:
-    """The reports, and what GitHub's runner looks for."""
-    write_atomic(out / "regression.json", pretty_json(report_json(report)))
-    write_atomic(out / "junit.xml", junit(report))
-    write_atomic(out / "summary.md", summary(report))
-    now = datetime.now(UTC).isoformat()
-    write_atomic(out / "pytest-benchmark.json", pretty_json(pytest_benchmark(report, now)))
-    if summary_file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary_file).open("a", encoding="utf-8") as file:
-            file.write(summary(report))
-    if os.environ.get("GITHUB_ACTIONS"):
-        for line in github_lines(report):
-            sys.stderr.write(line + "\n")
 
 
 def _show(report: GateReport, as_json: bool) -> None:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import statistics
-from collections.abc import Sequence
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from bench.files import pretty_json, write_atomic
 from bench.gate.raw import valid_blocks
-from bench.gate.report import HEADERS, GateReport, table
+from bench.gate.report import HEADERS, GateReport, as_json, table
 from bench.gate.suite import RowReport
 
-__all__ = ["github_lines", "junit", "pytest_benchmark", "summary"]
+__all__ = ["github_lines", "junit", "pytest_benchmark", "sentence", "summary", "write_reports"]
+
+
+def write_reports(report: GateReport, out: Path) -> None:
+    """Writes the reports of a gate into a folder, and tells GitHub's runner where there is one."""
+    write_atomic(out / "regression.json", pretty_json(as_json(report)))
+    write_atomic(out / "junit.xml", junit(report))
+    write_atomic(out / "summary.md", summary(report))
+    now = datetime.now(UTC).isoformat()
+    write_atomic(out / "pytest-benchmark.json", pretty_json(pytest_benchmark(report, now)))
+    if summary_file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary_file).open("a", encoding="utf-8") as file:
+            file.write(summary(report))
+    if os.environ.get("GITHUB_ACTIONS"):
+        for line in github_lines(report):
+            sys.stderr.write(line + "\n")
 
 
 def junit(report: GateReport) -> str:
@@ -26,7 +45,7 @@ def junit(report: GateReport) -> str:
         kind, counted = _kind(row)
         if kind:
             counts[counted] += 1
-            ET.SubElement(case, kind, message=_sentence(row, line))
+            ET.SubElement(case, kind, message=sentence(row))
     suite.attrib.update({name: str(count) for name, count in counts.items()})
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
@@ -40,7 +59,9 @@ def _kind(row: RowReport) -> tuple[str, str]:
     return ("error", "errors") if row.verdict == "INVALID" else ("", "")
 
 
-def _sentence(row: RowReport, line: Sequence[str]) -> str:
+def sentence(row: RowReport) -> str:
+    """A row in words: verdict, slowdown, tolerance, reasons."""
+    (line,) = table([row])
     cells = dict(zip(HEADERS, line, strict=True))
     words = f"{cells['verdict']}: {cells['slowdown']} ({cells['interval']}), tolerance {cells['tolerance']}"
     return "; ".join([words, *row.reasons, *([f"ignored: {row.ignored}"] if row.ignored else [])])

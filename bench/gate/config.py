@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from bench.errors import RecordError, UsageError
 from bench.files import read_toml
 from bench.records.base import Record
-from bench.records.names import FreeText
+from bench.records.names import FreeText, LongText
 
 __all__ = ["GateConfig", "Ignored", "Row", "expired", "load_config"]
 
@@ -19,10 +19,11 @@ __all__ = ["GateConfig", "Ignored", "Row", "expired", "load_config"]
 class Row(Record):
     """One benchmark."""
 
-    name: FreeText
+    name: LongText
     """What the tables call it."""
     target: str
-    """`FILE.py:FUNCTION`, relative to the side's folder, or `MODULE:FUNCTION`; the function makes the step."""
+    """`FILE.py:FUNCTION`, relative to the side's folder, or `MODULE:FUNCTION`; the function makes the step. Or
+    `pytest:FILE.py::TEST`: a test that has a step in its fixture `benchmark` or `gate_step`."""
     arguments: dict[str, Any] = {}
     """What the function is called with."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.03
@@ -36,7 +37,7 @@ class Row(Record):
 class Ignored(Record):
     """A row that does not decide, for a while."""
 
-    row: FreeText
+    row: LongText
     """Its name."""
     reason: FreeText
     """Why."""
@@ -55,8 +56,8 @@ class Ignored(Record):
 class GateConfig(Record):
     """What a gate measures."""
 
-    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
-    """The benchmarks."""
+    rows: tuple[Row, ...] = ()
+    """The benchmarks; a project whose benchmarks are tests alone needs none."""
     ignore: tuple[Ignored, ...] = ()
     """Rows that are measured and shown, and do not decide."""
     install: tuple[str, ...] = ()

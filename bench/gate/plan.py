@@ -34,7 +34,7 @@ def configuration(
     if path is None and are_submissions:
         arguments = {"cache_folder": str(cache_folder)}
         config = GateConfig(rows=(Row(name="forward", target="bench.backends.steps:forward", arguments=arguments),))
-    if config is None:
+    if config is None or not config.rows:
         raise UsageError("there is nothing to measure; write [[rows]] into gate.toml, see docs/gate.md")
     if over := expired(config, today):
         row = over[0]

@@ -16,7 +16,12 @@ import pytest
 __all__ = ["run"]
 
 Step = Callable[[], Any]
-_NEUTRAL = {"xdist": "-n0", "pytest_cov": "--no-cov", "pytest_timeout": "--timeout=0"}
+_NEUTRAL = {
+    "xdist": "-n0",
+    "pytest_cov": "--no-cov",
+    "pytest_timeout": "--timeout=0",
+    "pytest_benchmark": "--benchmark-enable",
+}
 """What keeps plugins from running the test elsewhere, slowing it down or ending it, where they are there."""
 
 
@@ -61,17 +66,33 @@ class _OneTest:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Registers the fixtures after those of all plugins, so that they take their place."""
+        """Makes both fixtures give their step to this run."""
         config.addinivalue_line("markers", "bench_gate(tolerance=0.03): a benchmark that `bench gate` can compare")
         if hasattr(config.option, "bench_gate"):
             config.option.bench_gate = False  # where the project's addopts switch it on
-        config.pluginmanager.register(_Fixtures(self.served), "bench-gate-fixtures")
+        try:
+            from pytest_benchmark.fixture import BenchmarkFixture
+        except ImportError:
+            config.pluginmanager.register(_Benchmark(self.served), "bench-gate-fixtures")
+            return
+        # Its plugin takes no other class for the fixture, so its own gets other methods in this process.
+        for name, method in zip(("__call__", "pedantic"), _served_by(self.served), strict=True):
+            setattr(BenchmarkFixture, name, method)
+        config.pluginmanager.register(_Names(), "bench-gate-fixtures")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leaves the one test."""
         items[:] = [item for item in items if item.nodeid == self._test]
         self.is_collected, self.is_there = True, bool(items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Any:
+        """Gives `gate_step` whoever defined it: which of two plugins wins depends on pytest's version."""
+        if fixturedef.argname != "gate_step":
+            return None
+        fixturedef.cached_result = (self.served, fixturedef.cache_key(request), None)  # type: ignore[arg-type]
+        return self.served
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file cannot be collected."""
@@ -99,42 +120,46 @@ class _OneTest:
         self._serve(step)
 
 
-class _Fixtures:
-    """The fixtures that give the step."""
+class _Names:
+    """The names of the fixtures, for environments without bench or pytest-benchmark."""
+
+    @pytest.fixture
+    def gate_step(self) -> None:
+        """Takes the step; its value comes from `_OneTest`."""
+
+
+class _Benchmark(_Names):
+    """What stands in for the fixture of pytest-benchmark."""
 
     def __init__(self, serve: Callable[[Step], None]) -> None:
         self._serve = serve
 
     @pytest.fixture
-    def gate_step(self) -> Callable[[Step], None]:
-        """Takes the step."""
-        return self._serve
+    def benchmark(self) -> Any:
+        """Takes a function and its arguments: a call is the step."""
+        called, pedantic = _served_by(self._serve)
 
-    @pytest.fixture
-    def benchmark(self) -> _Benchmark:
-        """Stands in for the fixture of pytest-benchmark."""
-        return _Benchmark(self._serve)
+        class Benchmark:
+            __call__ = called
+            group = name = stats = None
+            enabled, disabled = True, False
+
+        Benchmark.pedantic = pedantic  # type: ignore[attr-defined]
+        found = Benchmark()
+        found.extra_info = {}  # type: ignore[attr-defined]
+        return found
 
 
-class _Benchmark:
-    """What tests use of pytest-benchmark's fixture; a call is the step."""
+def _served_by(serve: Callable[[Step], None]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The methods `__call__` and `pedantic` of a fixture whose calls are steps; each returns what its first one did."""
 
-    enabled, disabled = True, False
-
-    def __init__(self, serve: Callable[[Step], None]) -> None:
-        self._serve = serve
-        self.group = self.name = self.stats = None
-        self.skipped = self.has_error = False
-        self.extra_info: dict[str, Any] = {}
-
-    def __call__(self, function_to_benchmark: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Serves the call; returns what the first one returned."""
+    def called(_: Any, function_to_benchmark: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         found = function_to_benchmark(*args, **kwargs)
-        self._serve(lambda: function_to_benchmark(*args, **kwargs))
+        serve(lambda: function_to_benchmark(*args, **kwargs))
         return found
 
     def pedantic(
-        self,
+        self: Any,
         target: Callable[..., Any],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
@@ -142,7 +167,8 @@ class _Benchmark:
         teardown: Callable[..., Any] | None = None,
         **_: Any,
     ) -> Any:
-        """Serves the call; rounds and iterations are the gate's."""
         if setup is not None or teardown is not None:
             raise TypeError("the gate times whole steps: benchmark.pedantic takes no setup and no teardown here")
-        return self(target, *args, **(kwargs or {}))
+        return called(self, target, *args, **(kwargs or {}))
+
+    return called, pedantic
