@@ -23,6 +23,7 @@ from bench.leaderboard.columns import COLUMNS
 from bench.metrics import METRICS
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.base import FileRecord, Record
+from bench.records.blocks import Blocks
 from bench.records.board import Board
 from bench.records.breakdown import Breakdown
 from bench.records.protocol import Protocol
@@ -66,6 +67,11 @@ FORMATS = {
         where="&lt;run&gt;.classes.json, beside the result",
         purpose="The run's answers summed up by class.",
         record=Breakdown,
+    ),
+    "blocks": FileFormat(
+        where="&lt;run&gt;.blocks.json, beside the result",
+        purpose="The raw times of a throughput run, from which `bench check` computes its costs again.",
+        record=Blocks,
     ),
     "retraction": FileFormat(
         where="&lt;run&gt;.retract.json, beside the result",

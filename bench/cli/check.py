@@ -13,7 +13,7 @@ from bench.cli.common import cache_options, default_cache_folder, json_option, n
 from bench.errors import BenchError, RecordError, UsageError
 
 if TYPE_CHECKING:
-    from bench.store import Stored
+    from bench.store import Store, Stored
 
 __all__ = ["check"]
 
@@ -155,6 +155,7 @@ def _check_submission(path: Path, cache_folder: Path, *, run_model: bool) -> _Ch
 
 def _look_at_result(path: Path) -> None:
     """Raises what is wrong with a result or with what lies beside it."""
+    from bench.records.blocks import Blocks
     from bench.records.breakdown import Breakdown
     from bench.records.result import Result, Retraction
     from bench.store import Stored
@@ -164,6 +165,9 @@ def _look_at_result(path: Path) -> None:
         return
     if path.name.endswith(".classes.json"):
         Breakdown.load(path)
+        return
+    if path.name.endswith(".blocks.json"):
+        Blocks.load(path)
         return
     result = Result.load(path)
     if path.stem != result.run:
@@ -188,6 +192,7 @@ def _look_beside(stored: Stored) -> None:
 
     store, path = Store(stored.path.parent), stored.path
     store.breakdown(stored)
+    _look_at_blocks(store, stored)
     if (retraction := path.with_suffix(".retract.json")).is_file():
         Retraction.load(retraction)
     if (bits := store.correctness(stored)) is None:
@@ -198,6 +203,25 @@ def _look_beside(stored: Stored) -> None:
             raise RecordError(
                 f"counts {found:,} right images for {name}, but the result says {count:,}; restore the file",
                 path=path.with_suffix(".bits"),
+            )
+
+
+def _look_at_blocks(store: Store, stored: Stored) -> None:
+    """Raises where the raw times of a run do not give its costs again."""
+    import math
+
+    from bench.throughput.summary import costs_of
+
+    if (blocks := store.blocks(stored)) is None:
+        return
+    costs, found = stored.result.costs, costs_of(blocks)
+    for name in sorted({*costs, *found}):
+        said, computed = costs.get(name), found.get(name)
+        if said is None or computed is None or not math.isclose(said.value, computed.value, rel_tol=1e-6):
+            raise RecordError(
+                f"give {name} as {computed and computed.value}, but the result says {said and said.value}; "
+                "restore the file",
+                path=stored.path.with_suffix(".blocks.json"),
             )
 
 
@@ -224,8 +248,8 @@ def _look_at_protocol(path: Path) -> None:
             path=path,
             key="evaluate_with",
         )
-    if protocol.kind == "reported":
-        return  # of images that others measured on there need not be a class table
+    if protocol.kind == "reported" or protocol.dataset.num_samples == 0:
+        return  # of images that others measured on, and of random pixels, there need not be a class table
     try:
         class_table(protocol.dataset.name)
     except UsageError as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli.common import json_option, print_json, print_table, results_option
+
+if TYPE_CHECKING:
+    from bench.store import Store, Stored
 
 __all__ = ["show"]
 
@@ -52,11 +55,21 @@ def _find(name: str, results: Path) -> dict[str, Any]:
         entry = open_submission(name)
         return entry.manifest.as_json() | {"team": entry.team, "name": entry.name, "digest": entry.digest}
     if name[:1].isdigit() or name.endswith(".json"):
-        stored = Store(results).get(name)
+        store = Store(results)
+        stored = store.get(name)
         retraction = {"retraction": stored.retraction.as_json()} if stored.retraction else {}
-        return stored.result.as_json() | retraction
+        return stored.result.as_json() | retraction | _accuracy(store, stored)
     known = [*protocol_ids(), *(path.stem for path in boards.glob("*.toml"))]
     raise UsageError(f"there is no protocol, board, submission or run {name!r}: {nearest(name, known)}")
+
+
+def _accuracy(store: Store, stored: Stored) -> dict[str, str]:
+    """For a measured speed, how accurate the same weights are in the same arithmetic, as far as it is known today."""
+    if stored.result.blocks is None:
+        return {}
+    from bench.throughput.accuracy import accuracy_note, evaluated_runs
+
+    return {"accuracy": accuracy_note(evaluated_runs(store, stored.result), stored.result)}
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

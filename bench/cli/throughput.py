@@ -161,7 +161,8 @@ def _print(outcomes: list[Outcome], store: Store, *, as_json: bool) -> None:
         result = outcome.result
         said = [sentence for sentence in result.notes if not sentence.startswith("The same weights")]
         for sentence in [*said, accuracy_note(evaluated_runs(store, result), result)]:
-            note(f"Note: {result.entry}, batch {result.environment.get('batch_size')}: {sentence}")
+            row = f"batch {result.environment['batch_size']}, {result.environment['compile_mode']}"
+            note(f"Note: {result.entry}, {row}: {sentence}")
     if as_json:
         print_json([outcome.result.as_json() for outcome in outcomes])
         return

@@ -102,7 +102,8 @@ def measure_replicate(
         step_s = float(warmed["step_s"])
         if setup.scenario == "latency":
             num = spec.num_requests or 0
-            found["latencies_ns"] = ask("requests", num_requests=num, expected_s=num * step_s)["latencies_ns"]
+            answer = ask("requests", num_requests=num, expected_s=num * step_s)
+            found["latencies_ns"] = tuple(answer["latencies_ns"])
         elif setup.scenario == "server":
             found["loads"] = tuple(_loads(ask, setup, spec, step_s, number))
         else:

@@ -12,7 +12,6 @@ import functools
 import gc
 import os
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import cycle
@@ -22,6 +21,8 @@ from typing import Any, ParamSpec
 from bench.measure.arrivals import arrival_times, serve
 from bench.measure.latency import order_statistics
 from bench.records.result import Scalar
+from bench.throughput.checking import Made, compared
+from bench.throughput.forwards import captured, file_pass
 from bench.throughput.loops import back_to_back, request_latencies, step_by_step, warm_up
 from bench.throughput.rows import Setup
 
@@ -41,8 +42,9 @@ def _or_out_of_memory(method: Callable[P, dict[str, Any]]) -> Callable[P, dict[s
         except Exception as error:  # the submission's own code may raise anything
             from bench.backends.memory import is_out_of_memory
 
-            if is_out_of_memory(error):
-                return {"oom": str(error).partition("\n")[0]}
+            cause = error.__cause__ or error  # the evaluation's own path wraps what torch raised
+            if is_out_of_memory(cause):
+                return {"oom": str(cause).partition("\n")[0]}
             raise
 
     return wrapped
@@ -96,66 +98,13 @@ class Timed:
 
     @_or_out_of_memory
     def check(self, num_images: int) -> dict[str, Any]:
-        """Compares the logits of what is timed with those of the evaluation on the same pixels, and counts operations.
+        """Compares what is timed with the evaluation on so many images; see `compared`."""
 
-        Args:
-            num_images: How many images.
+        def made() -> Made:
+            self.load()
+            return Made(self._ready.module, self._answer)
 
-        Returns:
-            `gap`, the largest difference over the largest logit, `agree`, the share of equal first answers, and what
-            the model costs by its definition.
-        """
-        import numpy as np
-        import torch
-
-        from bench.backends.base import RunSpec
-        from bench.backends.local import LocalBackend
-        from bench.data.classes import class_table
-        from bench.measure.flops import count_flops
-        from bench.models.source import open_submission
-
-        setup = self.setup
-        submission = open_submission(setup.submission)
-        outputs = submission.manifest.outputs
-        spec = RunSpec(
-            device=setup.device,
-            precision=setup.precision,
-            num_classes=class_table(outputs.classes).num_classes,
-            cache_folder=Path(setup.cache_folder),
-        )
-        with LocalBackend().start(submission, spec) as session:
-            size, mean, std = session.input.img_size, session.input.mean, session.input.std
-            shape = (max(num_images, setup.batch_size), size, size, 3)
-            images_NHWC = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-            starts = range(0, len(images_NHWC) - setup.batch_size + 1, setup.batch_size)
-            parts = [images_NHWC[start : start + setup.batch_size] for start in starts]
-            wanted_NC = np.concatenate([session.logits(part) for part in parts])
-            found: dict[str, Any] = {"num_params": session.num_params, "notes": list(session.notes), "img_size": size}
-        del session
-        gc.collect()
-        if setup.scenario == "end-to-end":
-            return found | {"gap": None, "agree": None, "num_images": len(wanted_NC), "flops_img": None}
-        self.load()
-        try:
-            flops = count_flops(self._ready.module, size, backward=setup.scenario == "training")
-        except Exception as error:  # the submission's own code may raise anything
-            flops = None
-            found["notes"].append(f"Operations could not be counted: {type(error).__name__}.")
-        answers = []
-        for part in parts:
-            inputs_NCHW = (torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255 - _column(mean)) / _column(std)
-            on_device = inputs_NCHW.to(setup.device).contiguous(memory_format=self._format)
-            with torch.inference_mode():
-                answers.append(self._answer(on_device).float().cpu().numpy())
-        answered_NC = np.concatenate(answers)[:, int(outputs.background) :]
-        finite = bool(np.isfinite(answered_NC).all() and np.isfinite(wanted_NC).all())
-        largest = float(np.abs(wanted_NC).max()) or 1.0
-        return found | {
-            "gap": float(np.abs(answered_NC - wanted_NC).max()) / largest if finite else None,
-            "agree": float(np.mean(answered_NC.argmax(axis=1) == wanted_NC.argmax(axis=1))),
-            "num_images": len(wanted_NC),
-            "flops_img": flops,
-        }
+        return compared(self.setup, num_images, made)
 
     @_or_out_of_memory
     def load(self) -> dict[str, Any]:
@@ -167,7 +116,7 @@ class Timed:
         setup = self.setup
         self._format = torch_format(setup.memory_format)
         if setup.scenario == "end-to-end":
-            self._step = self._files()
+            self._step = file_pass(setup, self._held)
         else:
             self._ready = ready_model(
                 setup.submission,
@@ -204,31 +153,7 @@ class Timed:
             with ready.autocast():
                 return model(inputs_NCHW)
 
-        return forward if mode != "cuda-graph" else self._captured(forward)
-
-    def _captured(self, forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The forward pass as a CUDA graph: kernels are started together, from one place for inputs."""
-        import torch
-
-        with torch.inference_mode():
-            place_NCHW = self._staged[0].clone(memory_format=torch.preserve_format)
-            # Libraries choose and allocate in the first calls, which may not happen while a graph is captured.
-            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            beside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(beside):
-                for _ in range(3):
-                    forward(place_NCHW)
-            torch.cuda.current_stream().wait_stream(beside)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                output = forward(place_NCHW)
-
-        def replay(inputs_NCHW: Any) -> Any:
-            place_NCHW.copy_(inputs_NCHW)
-            graph.replay()
-            return output
-
-        return replay
+        return forward if mode != "cuda-graph" else captured(forward, self._staged[0])
 
     def _next_answer(self) -> None:
         self._answer(next(self._inputs))
@@ -237,48 +162,6 @@ class Timed:
         """The model becomes one in training with its first step, not before it was checked."""
         self._step = self._training()
         self._step()
-
-    def _files(self) -> Callable[[], None]:
-        """A pass over the files on the evaluation's own path, without its cache."""
-        from bench.backends.base import RunSpec
-        from bench.backends.local import LocalBackend
-        from bench.data.classes import class_table
-        from bench.data.dataset import open_dataset
-        from bench.data.loader import batches_a_turn, iter_batches
-        from bench.data.transforms import geometry_of
-        from bench.models.source import open_submission
-
-        setup = self.setup
-        assert setup.dataset is not None  # noqa: S101 - end-to-end has one
-        submission = open_submission(setup.submission)
-        spec = RunSpec(
-            device=setup.device,
-            precision=setup.precision,
-            num_classes=class_table(submission.manifest.outputs.classes).num_classes,
-            cache_folder=Path(setup.cache_folder),
-            compiled=setup.mode == "compiled",
-        )
-        session = self._held.enter_context(LocalBackend().start(submission, spec))
-        dataset = open_dataset(Path(setup.data), setup.dataset, allow_partial=True, limit=setup.num_images)
-        geometry = geometry_of(session.input)
-
-        def one_pass() -> None:
-            batches = iter_batches(
-                dataset,
-                geometry,
-                batch_size=setup.batch_size,
-                num_threads=setup.num_threads,
-                turn=None if self._is_cuda else batches_a_turn(geometry, "single", setup.batch_size),
-            )
-            pending: deque[Callable[[], Any]] = deque()
-            for batch in batches:
-                pending.append(session.submit(batch.images_NHWC))
-                if len(pending) > 2:
-                    pending.popleft()()
-            while pending:
-                pending.popleft()()
-
-        return one_pass
 
     @_or_out_of_memory
     def first(self) -> dict[str, Any]:
@@ -395,12 +278,6 @@ class Timed:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM
         except OSError:
             return  # then the mark counts from the start of the process
-
-
-def _column(values: tuple[float, float, float]) -> Any:
-    import torch
-
-    return torch.tensor(values).view(1, 3, 1, 1)
 
 
 def _dynamo_count(group: str, name: str | None) -> int:
