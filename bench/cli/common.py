@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bench.resources import default_cache_folder
+
 if TYPE_CHECKING:
     from bench.records.result import Estimate
 
@@ -74,13 +76,6 @@ workers_option = click.option(
     metavar="N",
     help="Threads that decode images.  [default: one a core]",
 )
-
-
-def default_cache_folder() -> Path:
-    """`BENCH_CACHE_DIR`, or the platform's folder for caches."""
-    import platformdirs
-
-    return Path(os.environ.get("BENCH_CACHE_DIR") or platformdirs.user_cache_path("ilsvrc-bench"))
 
 
 def cache_options(command: F) -> F:

@@ -134,10 +134,10 @@ def _compared(config: pytest.Config, items: list[pytest.Item]) -> GateReport:
     Raises:
         pytest.UsageError: A side is not there, cannot be made ready, or a mark has wrong arguments.
     """
-    from bench.cli.common import default_cache_folder
     from bench.errors import BenchError
     from bench.gate.ci import write_reports
     from bench.gate.compare import compare
+    from bench.resources import default_cache_folder
 
     sides = config.getoption("bench_base"), config.getoption("bench_head")
     if any(side.startswith("path:") for side in sides):
