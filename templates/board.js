@@ -185,7 +185,7 @@
     add(0, AT_ONCE);
     table.setAttribute('aria-rowcount', view.length + 2);
     shown = view;
-    box.scrollTop = 0;
+    if (top) box.scrollTop = top = 0;
     clearTimeout(finishing);
     if (rows.length <= AT_ONCE) finish();
     else finishing = afterPaint(finish);
@@ -196,13 +196,14 @@
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [sheet];
   const phone = matchMedia('(max-width: 720px)');
+  let isPhone = phone.matches; // asking lays the page out
   let rules = '';
   const groupsOff = () => new Set([...form.querySelectorAll('[name=columns]:not(:checked)')].map((tick) => tick.value));
 
   function layOut() {
     const off = groupsOff();
     const metric = field('metric').value;
-    const one = phone.matches && metric;
+    const one = isPhone && metric;
     const isSeen = ({ kind, name, group }) =>
       one ? kind === 'rank' || kind === 'model' || name === data.rank_by || name === metric : !off.has(group);
     const widths = columns.filter(isSeen).map(({ kind, width, name }) => {
@@ -231,6 +232,8 @@
 
   const WIDTH = 100;
   let drawn = [];
+  let top = 0; // where the box is scrolled to, and the height of a row: asking for them lays the page out
+  let height = 0;
 
   function element(name, attributes, text) {
     const node = document.createElementNS(SVG, name);
@@ -243,9 +246,9 @@
     for (const glyph of drawn) glyph.remove();
     drawn = [];
     if (!shown.length) return;
-    const height = rows[shown[0]].getBoundingClientRect().height;
-    const from = Math.floor(box.scrollTop / height);
-    const seen = shown.slice(from, from + Math.ceil((box.clientHeight - table.tHead.offsetHeight) / height));
+    height ||= rows[shown[0]].getBoundingClientRect().height;
+    const from = Math.floor(top / height);
+    const seen = shown.slice(from, from + Math.ceil(Math.min(0.8 * innerHeight, 1000) / height)); // as high as the box
     columns.forEach((column, k) => {
       if (column.kind === 'interval') drawColumn(column, k, seen.filter((i) => column.keys[i] !== null));
     });
@@ -277,11 +280,15 @@
   const later = () => {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
+      top = box.scrollTop;
       drawIntervals();
     });
   };
   box.addEventListener('scroll', later, { passive: true });
-  addEventListener('resize', later);
+  addEventListener('resize', () => {
+    height = 0;
+    later();
+  });
 
   /* ---------- plot: what bench/leaderboard/scatter.py draws, for the view and with 1 unit = 1 px ---------- */
 
@@ -739,6 +746,7 @@
     $('main').scrollIntoView();
   });
   phone.addEventListener('change', () => {
+    isPhone = phone.matches;
     layOut();
     drawIntervals();
   });
