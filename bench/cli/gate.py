@@ -12,8 +12,10 @@ import click
 from bench.cli.common import default_cache_folder, note, print_json, print_table
 from bench.errors import BenchError, UsageError
 from bench.files import read_json
+from bench.gate.baseline import advice, refuse_other_machines
 from bench.gate.ci import write_reports
 from bench.gate.compare import compare
+from bench.gate.history import add, past_run, read
 from bench.gate.plan import chosen, configuration
 from bench.gate.report import HEADERS, GateReport, recomputed, table
 from bench.gate.report import as_json as report_json
@@ -48,6 +50,18 @@ __all__ = ["gate"]
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Measure nothing: the verdict of the raw blocks in a regression.json.",
 )
+@click.option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append this run to a file, a line of JSON a run; `bench screen` reads it.",
+)
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Earlier runs on this machine, a history or a regression.json; may be repeated. It advises, never decides.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def gate(
     base: str | None,
@@ -59,6 +73,8 @@ def gate(
     strict: bool,
     out: Path,
     recompute: Path | None,
+    history: Path | None,
+    baselines: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Compare the speed of head with that of base, in pairs of fresh processes that take turns on this machine.
@@ -90,6 +106,7 @@ def gate(
                 cache_folder=cache,
                 today=datetime.now(UTC).date(),
             )
+            earlier = [run for path in baselines for run in read(path)]
             report = compare(
                 f"{base}",
                 f"{head}",
@@ -100,10 +117,16 @@ def gate(
                 out=out,
                 seed=seed,
                 budget_s=None if budget is None else 60 * budget,
+                on_machine=lambda machine, software: refuse_other_machines(earlier, machine, software),
                 on_note=note,
             )
             report = replace(report, is_strict=strict)
             write_reports(report, out)
+            run = past_run(report, datetime.now(UTC).isoformat(timespec="seconds"))
+            for sentence in advice(earlier, run) if baselines else ():
+                note(f"Baseline: {sentence}")
+            if history is not None:
+                add(history, run)
     except UsageError:
         raise
     except BenchError as error:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.gate.collect import Timing
 from bench.gate.config import GateConfig, Row
-from bench.gate.machine import machine_here
+from bench.gate.machine import machine_here, software_of
 from bench.gate.plan import present
 from bench.gate.raw import RawFile, Side
 from bench.gate.report import GateReport, verdict_over
 from bench.gate.sides import Prepared, launch_of, prepare
 from bench.gate.suite import Suite
 from bench.measure.environment import environment
+from bench.records.result import Scalar
 from bench.version import __version__
 
 __all__ = ["compare"]
@@ -31,6 +32,7 @@ def compare(
     out: Path,
     seed: int = 0,
     budget_s: float | None = None,
+    on_machine: Callable[[Mapping[str, Scalar], Mapping[str, Scalar]], None] = lambda _machine, _software: None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> GateReport:
     """Compares two sides on rows, or goes on with a comparison that was killed.
@@ -45,6 +47,8 @@ def compare(
         out: Folder of the raw blocks.
         seed: Seed of the drawn orders.
         budget_s: After so many seconds no new pair begins.
+        on_machine: Called with the fields of the machine and the versions of head's software before anything is
+            measured; may refuse them.
         on_note: Called with sentences on what is going on.
 
     Raises:
@@ -56,9 +60,10 @@ def compare(
         "base": prepare(base, repository=repository, cache=cache, install=config.install),
         "head": prepare(head, repository=repository, cache=cache, install=config.install),
     }
-    both, others = present(rows, sides)
-    before = machine_here()
     facts = {str(side): {"name": prepared.name, **prepared.facts} for side, prepared in sides.items()}
+    before, found = machine_here(), environment()
+    on_machine(before, software_of(found, facts["head"]))
+    both, others = present(rows, sides)
     timing = Timing(
         num_blocks=config.num_blocks,
         block_s=config.block_s,
@@ -87,8 +92,8 @@ def compare(
         on_note(f"Resuming with the {len(suite.raw.pairs)} pairs in {suite.raw.path}")
     ignored = {entry.row: entry.reason for entry in config.ignore}
     everything = [*both, *(report.row for report in others)]
-    found = suite.run(everything, {report.row.name: report for report in others})
-    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in found]
+    judged = suite.run(everything, {report.row.name: report for report in others})
+    reports = [replace(report, ignored=ignored.get(report.row.name)) for report in judged]
     after = machine_here()
     return GateReport(
         verdict=verdict_over(reports, before, after),
@@ -97,7 +102,7 @@ def compare(
         machine_after=after,
         seed=seed,
         sides=facts,
-        environment=environment(),
+        environment=found,
         version=__version__,
         num_blocks=timing.num_blocks,
     )

@@ -8,10 +8,9 @@ from pathlib import Path
 from bench.measure.fingerprint import machine_fields
 from bench.records.result import Scalar
 
-__all__ = ["SOFTWARE", "differences", "machine_here"]
+__all__ = ["differences", "machine_here", "software_of"]
 
-SOFTWARE = ("python", "torch", "torchvision", "timm")
-"""What a stored baseline must agree on beside the machine; base and head of one gate may differ in it."""
+_SOFTWARE = ("python", "torch", "torchvision", "timm")
 
 
 def machine_here(root: Path = Path("/")) -> dict[str, Scalar]:
@@ -25,6 +24,18 @@ def machine_here(root: Path = Path("/")) -> dict[str, Scalar]:
     found["gpus"] = ", ".join(_gpu_names(root))
     found["driver"] = "".join(_lines(root / "sys/module/nvidia/version")[:1])
     return {key: value for key, value in found.items() if value not in (None, "")}
+
+
+def software_of(environment: Mapping[str, Scalar], side: Mapping[str, str]) -> dict[str, Scalar]:
+    """The versions that a stored baseline must agree on; base and head of one gate may differ in them.
+
+    Args:
+        environment: What the gate itself runs under.
+        side: The facts of a side, which are nearer to what is measured where there are any.
+    """
+    known: dict[str, Scalar] = {**environment, **{name: side[name] for name in ("torch",) if name in side}}
+    python = side.get("version") or str(known.get("python", "unknown"))
+    return {name: known.get(name, "unknown") for name in _SOFTWARE} | {"python": ".".join(python.split(".")[:2])}
 
 
 def differences(one: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> list[str]:
