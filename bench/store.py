@@ -338,8 +338,16 @@ def _result_files(folder: Path) -> list[Path]:
 
 def _result_files_with_others(folder: Path) -> list[tuple[Path, frozenset[str]]]:
     """The result files below a folder, sorted by path, each with the names of all files that lie with it."""
-    files = []
-    for parent, _, names in os.walk(folder):
+    files, folders = [], [str(folder)] if folder.is_dir() else []
+    while folders:
+        parent = folders.pop()
+        names = []
+        with os.scandir(parent) as found:
+            for entry in found:
+                if not entry.is_dir():
+                    names.append(entry.name)
+                elif not entry.is_symlink():
+                    folders.append(entry.path)
         beside = frozenset(names)
         files += [
             (Path(parent, name), beside)
