@@ -42,10 +42,21 @@ def forget_templates() -> None:
 
 
 def asset_pages(material: Material) -> Iterator[Page]:
-    """Style sheets, scripts and the icon: every file of the templates that is no page, and the widths of columns."""
-    for path in sorted(resource_folder("templates").iterdir()):
-        if path.suffix in (".css", ".js"):
+    """Scripts, the icon, one style sheet for all pages, and the widths of columns.
+
+    The style sheets of the templates, a file a kind of page, are published as one, each nested under the class that
+    its pages have: a browser asks once for all pages, and together they take two thirds of the bytes.
+    """
+    sheets = []
+    # site.css first, and compare.css behind submission.css, on which it builds.
+    files = sorted(resource_folder("templates").iterdir(), reverse=True)
+    for path in sorted(files, key=lambda path: path.name != "site.css"):
+        if path.suffix == ".css":
+            rules = compact(path.name, path.read_text(encoding="utf-8"))
+            sheets.append(rules if path.name == "site.css" else f".on-{path.stem}{{{rules.strip()}}}\n")
+        elif path.suffix == ".js":
             yield Page.of(f"assets/{path.name}", compact(path.name, path.read_text(encoding="utf-8")))
         elif path.suffix != ".html":
             yield Page.of(f"assets/{path.name}", path.read_bytes())
+    yield Page.of("assets/site.css", "".join(sheets))
     yield Page.of("assets/tables.css", tracks_css(material.boards))
