@@ -61,7 +61,7 @@ class GpuCounters:
         """The fields of `MachineState` that are about a GPU; what NVML does not tell is left out.
 
         Args:
-            own_pid: The measured process, which is not foreign.
+            own_pid: The measured process, which is not foreign; None where there is none.
         """
         nvml, handle = self._nvml, self._handle
         processes = self._told(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
@@ -76,7 +76,8 @@ class GpuCounters:
         }
         if processes is not None:
             own = [process for process in processes if process.pid == own_pid]
-            found["num_foreign"] = len(processes) - len(own)
+            # A container may see its own process under the number that it has outside: one of them is ours.
+            found["num_foreign"] = max(0, len(processes) - int(own_pid is not None))
             memory = own[0].usedGpuMemory if own else None
             found["device_memory_mib"] = None if memory is None else memory / 2**20
         return {key: value for key, value in found.items() if value is not None}
@@ -114,7 +115,7 @@ class GpuCounters:
     def _told(self, read: Callable[[], T]) -> T | None:
         try:
             return read()
-        except self._nvml.NVMLError:
+        except (self._nvml.NVMLError, AttributeError):  # not here, or not in this version of nvidia-ml-py
             return None
 
 

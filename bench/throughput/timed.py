@@ -68,7 +68,7 @@ class Timed:
         self._held = ExitStack()
         self._is_cuda = self.setup.device.startswith("cuda")
         if self._is_cuda:
-            torch.cuda.set_device(self.setup.device)
+            torch.cuda.set_device(torch.device(self.setup.device).index or 0)  # it takes no plain "cuda"
 
     def __call__(self) -> None:
         """One step, as the worker knows it."""

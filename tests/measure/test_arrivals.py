@@ -19,10 +19,12 @@ class Clock:
         self.now = 10**15
 
     def __call__(self) -> int:
+        """The time, in nanoseconds."""
         self.now += 1
         return self.now
 
     def sleep(self, seconds: float) -> None:
+        """Lets time pass."""
         self.now += round(seconds * 1e9)
 
 

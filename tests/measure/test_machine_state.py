@@ -55,11 +55,12 @@ def test_counters_that_are_not_told_are_missing_and_never_zero() -> None:
 
 
 def test_the_measured_process_is_not_foreign() -> None:
-    """Its memory is told; the others are counted."""
+    """Its memory is told; the others are counted, also where a container knows it by another number."""
     processes = [SimpleNamespace(pid=7, usedGpuMemory=3 << 20), SimpleNamespace(pid=8, usedGpuMemory=None)]
     gpu = GpuCounters("GPU-1", nvml(HandleByUUID="handle", ComputeRunningProcesses=processes))
 
     assert gpu.read(own_pid=7) == {"num_foreign": 1, "device_memory_mib": 3.0}
+    assert gpu.read(own_pid=9) == {"num_foreign": 1}
     assert gpu.read(own_pid=None) == {"num_foreign": 2}
 
 
