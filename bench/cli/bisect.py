@@ -52,7 +52,7 @@ def bisect(good: str, bad: str, row: str, config_path: Path | None, seed: int, o
     """
     repository, cache = Path.cwd(), default_cache_folder()
     today = datetime.now(UTC).date()
-    config = configuration(config_path, repository, are_submissions=False, cache_folder=cache, today=today)
+    config = configuration(config_path, repository, are_submissions=False, today=today)
     (wanted,) = chosen(config, [row])
     commits = commits_between(repository, good, bad)
 

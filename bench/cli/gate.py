@@ -103,7 +103,6 @@ def gate(
                 config_path,
                 Path.cwd(),
                 are_submissions=f"{base}".startswith("path:") and f"{head}".startswith("path:"),
-                cache_folder=cache,
                 today=datetime.now(UTC).date(),
             )
             earlier = [run for path in baselines for run in read(path)]

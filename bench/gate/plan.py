@@ -15,16 +15,13 @@ from bench.gate.suite import RowReport, absent
 __all__ = ["chosen", "configuration", "present"]
 
 
-def configuration(
-    path: Path | None, here: Path, *, are_submissions: bool, cache_folder: Path, today: date
-) -> GateConfig:
+def configuration(path: Path | None, here: Path, *, are_submissions: bool, today: date) -> GateConfig:
     """The configuration of a gate; two submissions need none: the forward pass is their row.
 
     Args:
         path: The file that the user named.
         here: Where the others are looked for.
         are_submissions: Both sides are submissions.
-        cache_folder: Where their downloaded weights are kept.
         today: For entries that expire.
 
     Raises:
@@ -32,8 +29,7 @@ def configuration(
     """
     config = load_config(path, here)
     if path is None and are_submissions:
-        arguments = {"cache_folder": str(cache_folder)}
-        config = GateConfig(rows=(Row(name="forward", target="bench.backends.steps:forward", arguments=arguments),))
+        config = GateConfig(rows=(Row(name="forward", target="bench.backends.steps:forward"),))
     if config is None or not config.rows:
         raise UsageError("there is nothing to measure; write [[rows]] into gate.toml, see docs/gate.md")
     if over := expired(config, today):

@@ -46,8 +46,8 @@ class Prepared:
     """Where its code lies."""
     facts: dict[str, str] = field(default_factory=dict)
     """What a reader needs to know: commit, interpreter, digest."""
-    submission: Path | None = None
-    """The submission's folder, where the side is one."""
+    arguments: dict[str, str] = field(default_factory=dict)
+    """What every row is called with here: of a submission, its folder and that of caches."""
     is_installed: bool = False
     """The code under test is in the interpreter's environment, not in the folder."""
 
@@ -95,7 +95,8 @@ def prepare(text: str, *, repository: Path, cache: Path, install: tuple[str, ...
         if not (folder / "submission.toml").is_file():
             raise UsageError(f"{value!r} is no submission; there is no submission.toml in it")
         facts = {"submission": str(folder), "digest": _digest(folder)}
-        return Prepared(name=text, python=sys.executable, folder=folder, facts=facts, submission=folder)
+        arguments = {"folder": str(folder), "cache_folder": str(cache)}
+        return Prepared(name=text, python=sys.executable, folder=folder, facts=facts, arguments=arguments)
     return _revision(text, value, repository, cache, install)
 
 
@@ -181,12 +182,11 @@ def launch_of(side: Prepared, row: Row, import_from: tuple[str, ...]) -> Launch:
     if is_file and not os.path.isabs(place):  # noqa: PTH117 - text, not a path yet
         target = f"{side.folder / place}:{function}"
     threads = {} if row.threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(row.threads))
-    arguments = row.arguments if side.submission is None else {**row.arguments, "folder": str(side.submission)}
     return Launch(
         python=side.python,
         folder=side.folder,
         target=target,
-        arguments=arguments,
+        arguments={**row.arguments, **side.arguments},
         path=tuple(str(side.folder / folder) for folder in import_from),
         environment=threads,
         is_installed=side.is_installed,
