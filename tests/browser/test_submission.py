@@ -76,7 +76,7 @@ def test_a_thousand_classes_are_searchable(
             ]
             assert found.all_text_contents() == expected[:50]
         search.fill("")
-        page.wait_for_function("!document.querySelector('.class-search li')")
+        page.wait_for_function("() => !document.querySelector('.class-search li')")
 
 
 def test_the_page_draws_and_lists_what_it_knows(measured: Path, open_page: OpenPage) -> None:
