@@ -20,6 +20,7 @@ __all__ = ["Worker", "WorkerError", "WorkerGrewError", "WorkerHungError", "Worke
 
 _SCRIPT = Path(__file__).with_name("worker.py")
 _LONGEST_LOG = 2000
+_LONGEST_WORDS = 500
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -194,7 +195,7 @@ class Worker:
 def _plain(text: str) -> str:
     """One line without colours and other control characters, which JUnit's XML cannot hold."""
     words = " ".join(_COLOUR.sub("", text).split())
-    return "".join(character for character in words if character.isprintable())
+    return "".join(character for character in words if character.isprintable())[:_LONGEST_WORDS]
 
 
 def _anonymous_mib(pid: int) -> float:

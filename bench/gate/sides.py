@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -104,25 +105,40 @@ def _revision(text: str, revision: str, repository: Path, cache: Path, install: 
     asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
     try:
         commit = _git(repository, *asked).decode().strip()
+        inside = _git(repository, "rev-parse", "--show-prefix").decode()  # a folder of it has a tree of its own
     except subprocess.CalledProcessError:
         raise UsageError(f"there is no revision {revision!r} in {repository}") from None
     except OSError as error:
         raise UsageError(f"git cannot be run ({error.strerror})") from error
-    key = digest_of([commit, list(install), sys.executable, sys.version])[:12]
-    home = cache / "gate" / f"{commit[:12]}-{key}"
+    key = digest_of([commit, inside, list(install), sys.executable, sys.version])[:12]
+    home = cache.resolve() / "gate" / f"{commit[:12]}-{key}"
     tree, environment = home / "tree", home / "env"
     python = str(environment / "bin" / "python") if install else sys.executable
-    if not (home / _READY).is_file():
-        shutil.rmtree(home, ignore_errors=True)
-        tree.mkdir(parents=True)
-        with tarfile.open(fileobj=io.BytesIO(_git(repository, "archive", "--format=tar", commit))) as archive:
-            archive.extractall(tree, filter="data")
-        if install:
-            _make_environment(environment)
-        for command in install:
-            _run(command.replace("{python}", shlex.quote(python)), tree, text)
-        (home / _READY).touch()
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two gates at once make it once
+        if not (home / _READY).is_file():
+            shutil.rmtree(home, ignore_errors=True)
+            _export(repository, commit, tree, text)
+            if install:
+                _make_environment(environment)
+            for command in install:
+                _run(command.replace("{python}", shlex.quote(python)), tree, text)
+            (home / _READY).touch()
     return Prepared(name=text, python=python, folder=tree, facts={"commit": commit, "python": python})
+
+
+def _export(repository: Path, commit: str, tree: Path, name: str) -> None:
+    """Writes the files of a commit into a new folder."""
+    tree.mkdir(parents=True)
+    try:
+        content = _git(repository, "archive", "--format=tar", commit)
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(tree, filter="data")
+    except subprocess.CalledProcessError as error:  # the folder is not in that commit
+        raise BuildError(f"{name}: {error.stderr.decode(errors='replace').strip()}") from error
+    except (tarfile.TarError, OSError) as error:
+        raise BuildError(f"{name}: its files cannot be written: {error}", path=tree) from error
 
 
 def _make_environment(folder: Path) -> None:

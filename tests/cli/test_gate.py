@@ -231,7 +231,7 @@ def test_wrong_usage_is_a_sentence_and_exit_code_2(repository: Path, words: list
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (CONFIG + "tolerence = 0.1\n", "tolerence"),
+        (CONFIG + "tolerances = 0.1\n", "tolerances"),
         (
             CONFIG + '[[ignore]]\nrow = "busi"\nreason = "r"\nexpires = "2999-01-01"\n',
             "there is no row 'busi' to ignore",

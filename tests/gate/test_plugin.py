@@ -178,7 +178,7 @@ def test_wrong_usage_is_a_sentence(project: Path, words: list[str], message: str
 def test_a_mark_with_wrong_arguments_is_wrong_usage(project: Path) -> None:
     """The test and what the mark takes are named."""
     (project / "test_more.py").write_text(
-        "import pytest\n@pytest.mark.bench_gate(tolerence=0.1)\ndef test_more(gate_step): ...\n"
+        "import pytest\n@pytest.mark.bench_gate(tolerances=0.1)\ndef test_more(gate_step): ...\n"
     )
     done = _pytest(project, "--bench-gate", "test_more.py")
 

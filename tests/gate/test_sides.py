@@ -65,6 +65,22 @@ def test_a_command_that_fails_is_named_and_tried_again(repository: Path, tmp_pat
     ).is_file()
 
 
+def test_a_folder_of_a_repository_has_its_own_tree(repository: Path, tmp_path: Path) -> None:
+    """The same commit seen from the top and from below; a folder that is not in it is said."""
+    (repository / "below").mkdir()
+    (repository / "below" / "other.py").write_text("")
+    for words in (["add", "-A"], ["commit", "-q", "-m", "second"]):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", str(repository), *identity, *words], check=True, capture_output=True)
+    top = prepare("rev:HEAD", repository=repository, cache=tmp_path / "cache")
+    below = prepare("rev:HEAD", repository=repository / "below", cache=tmp_path / "cache")
+
+    assert (top.folder / "below" / "other.py").is_file()
+    assert [path.name for path in below.folder.iterdir()] == ["other.py"]
+    with pytest.raises(BuildError, match="rev:HEAD~1"):
+        prepare("rev:HEAD~1", repository=repository / "below", cache=tmp_path / "cache")
+
+
 def _interpreter(folder: Path, value: int) -> str:
     """An interpreter in whose environment another `thing` is installed."""
     folder.mkdir()
