@@ -61,18 +61,22 @@ class CheckReport:
 PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     asset_pages,
     board_pages,
-    board_file_pages,
-    history_pages,
     throughput_pages,
     dataset_pages,
     index_pages,
     search_pages,
     feed_pages,
 )
-"""What makes the files of a site, but for those of entries."""
+"""What makes one half of the files of a site."""
 
-ENTRY_PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (submission_pages, compare_pages, badge_pages)
-"""What makes the files of each entry: many and small, so that a second process makes them where there are enough."""
+OTHER_PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
+    board_file_pages,
+    history_pages,
+    submission_pages,
+    compare_pages,
+    badge_pages,
+)
+"""What makes the other half, in a second process where there are many entries."""
 
 _MANY = 500
 """Entries from which on a second process is worth its start."""
@@ -80,7 +84,7 @@ _MANY = 500
 
 def pages_of(material: Material) -> Iterator[Page]:
     """Every file of the site, one at a time."""
-    return _made_by((*PAGES, *ENTRY_PAGES), material)
+    return _made_by((*PAGES, *OTHER_PAGES), material)
 
 
 def _made_by(makers: Sequence[Callable[[Material], Iterator[Page]]], material: Material) -> Iterator[Page]:
@@ -133,7 +137,7 @@ def publish(
         written = write_site(
             _made_by(PAGES, material) if is_large else pages_of(material),
             out,
-            others=_made_by(ENTRY_PAGES, material) if is_large else None,
+            others=_made_by(OTHER_PAGES, material) if is_large else None,
             manifests=manifests,
             records=records,
         )
