@@ -1,11 +1,11 @@
 """Measured throughput beside a loop written by hand, in the same run: the harness must cost nothing.
 
-    python benchmarks/throughput_versus_loop.py [SUBMISSION] [--pairs 10] [--batch-size 32] [--device cpu]
+    python benchmarks/throughput_versus_loop.py [SUBMISSION] [--pairs 10] [--batch-size 32] [--device cpu] [--threads 1]
 
-A pair is one process of `bench throughput` and one process with the plainest loop that is right: load, warm up,
-synchronise, read the clock, step, synchronise, read the clock. A coin says which comes first, and both have as many
-blocks of as many steps. What is compared is what each would report, images a second of the median block. The ratio
-is 1 where measuring costs nothing; its spread says how far the machine allows to tell.
+A pair is the process of `bench throughput` and one with the plainest loop that is right: load, warm up, synchronise,
+read the clock, step, synchronise, read the clock. Both stay resident and take turns, block by block of as many steps,
+in drawn order, so that what else runs on the machine meets both. A pair gives the median over its blocks of the ratio
+of their images a second: 1 where measuring costs nothing. The spread between pairs says how well the machine can tell.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from bench.cli.common import default_cache_folder
-from bench.measure.fingerprint import num_physical, physical_cores
+from bench.measure.fingerprint import physical_cores
 from bench.models.source import open_submission
-from bench.records.throughput import BatchSizes, Throughput
-from bench.throughput.replicate import Limits, measure_replicate
+from bench.records.blocks import TimedBlock
+from bench.throughput.replicate import Limits, started
 from bench.throughput.rows import Setup, text_of
 from bench.throughput.summary import between_processes, block_rate
 
@@ -51,33 +53,32 @@ size = built.input.img_size
 images = [torch.randn(setup["batch_size"], 3, size, size).to(device).to(memory_format=torch.channels_last)
           for _ in range(4)]
 synchronize = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
-rates = []
 with arithmetic("fp32"), torch.inference_mode():
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < setup["warm_s"] or steps < 10:
         model(images[steps % 4])
         synchronize()
         steps += 1
-    begun = time.perf_counter()
-    for step in range(10):
-        model(images[step % 4])
-    synchronize()
-    number = max(10, round(setup["block_s"] / ((time.perf_counter() - begun) / 10)))
-    for _ in range(setup["num_blocks"]):
+    print("ready", flush=True)
+    for line in sys.stdin:
+        number = int(line)
+        for step in range(2):
+            model(images[step])
+        synchronize()
         if device.startswith("cuda"):
             start = time.perf_counter()
             for step in range(number):
                 model(images[step % 4])
             synchronize()
-            rates.append(number * setup["batch_size"] / (time.perf_counter() - start))
+            rate = number * setup["batch_size"] / (time.perf_counter() - start)
         else:
             times = []
             for step in range(number):
                 start = time.perf_counter()
                 model(images[step % 4])
                 times.append(time.perf_counter() - start)
-            rates.append(setup["batch_size"] / statistics.median(times))
-print(json.dumps(statistics.median(rates)))
+            rate = setup["batch_size"] / statistics.median(times)
+        print(rate, flush=True)
 """
 
 
@@ -91,9 +92,10 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=10)
     parser.add_argument("--block-s", type=float, default=0.5)
     parser.add_argument("--warm-s", type=float, default=3.0)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    threads = num_physical()
+    threads = options.threads
     setup = Setup(
         submission=text_of(open_submission(options.submission)),
         cache_folder=str(default_cache_folder()),
@@ -106,34 +108,58 @@ def main() -> None:
         num_threads=threads,
         cores=tuple(physical_cores()[:threads]) if options.device == "cpu" else (),
     )
-    spec = Throughput(
-        scenario="offline",
-        batch_sizes=BatchSizes(cpu=(options.batch_size,), cuda=(options.batch_size,)),
-        num_blocks=options.blocks,
-        block_s=options.block_s,
-        warm_s=options.warm_s,
-    )
     coins = random.Random(options.seed)  # noqa: S311 - no secret
     ratios = []
-    print("pair  first    bench img/s  loop img/s   ratio")
+    print("pair  bench img/s  loop img/s   ratio")
     for number in range(options.pairs):
-        order = ["bench", "loop"] if coins.random() < 0.5 else ["loop", "bench"]
-        found = {who: _bench(setup, spec) if who == "bench" else _loop(setup, spec) for who in order}
-        ratios.append(found["bench"] / found["loop"])
-        print(f"{number:4}  {order[0]:7} {found['bench']:12,.1f} {found['loop']:11,.1f}  {ratios[-1]:.4f}", flush=True)
+        found = list(_pair(setup, coins, options))
+        ratios.append(math.exp(statistics.median(math.log(block.bench / block.loop) for block in found)))
+        rates = [statistics.median(getattr(block, who) for block in found) for who in ("bench", "loop")]
+        print(f"{number:4} {rates[0]:12,.1f} {rates[1]:11,.1f}  {ratios[-1]:.4f}", flush=True)
     _report(ratios)
 
 
-def _bench(setup: Setup, spec: Throughput) -> float:
-    replicate = measure_replicate(setup, spec, 1, limits=Limits(), environment={}, gpu=None)
-    return statistics.median(block_rate(block, setup.batch_size) for block in replicate.blocks)
+class Rates(NamedTuple):
+    """Images a second of two blocks, one right after the other."""
+
+    bench: float
+    loop: float
 
 
-def _loop(setup: Setup, spec: Throughput) -> float:
-    facts = setup.as_json() | {"warm_s": spec.warm_s, "block_s": spec.block_s, "num_blocks": spec.num_blocks}
-    command = [sys.executable, "-c", LOOP, json.dumps(facts)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())
-    return float(json.loads(done.stdout))
+def _pair(setup: Setup, coins: random.Random, options: argparse.Namespace) -> Iterator[Rates]:
+    """Two resident processes that take turns."""
+    facts = json.dumps(setup.as_json() | {"warm_s": options.warm_s})
+    with (
+        started(setup, Limits(), {}) as (ask, _),
+        subprocess.Popen(
+            [sys.executable, "-c", LOOP, facts],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(setup.num_threads)},
+        ) as loop,
+    ):
+        assert loop.stdin is not None
+        assert loop.stdout is not None
+        assert loop.stdout.readline() == "ready\n"
+        ask("load")
+        ask("first")
+        step_s = ask("warm", warm_s=options.warm_s, expected_s=10 * options.warm_s)["step_s"]
+        num_steps = max(10, math.ceil(options.block_s / step_s))
+
+        def block(who: str) -> float:
+            if who == "bench":
+                answer = TimedBlock(**ask("block", num_steps=num_steps, expected_s=num_steps * step_s))
+                return block_rate(answer, setup.batch_size)
+            assert loop.stdin is not None
+            assert loop.stdout is not None
+            loop.stdin.write(f"{num_steps}\n")
+            loop.stdin.flush()
+            return float(loop.stdout.readline())
+
+        for _ in range(options.blocks):
+            order = ["bench", "loop"] if coins.random() < 0.5 else ["loop", "bench"]
+            yield Rates(**{who: block(who) for who in order})
 
 
 def _report(ratios: list[float]) -> None:
