@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from bench.leaderboard.columns import DASH, column_of, is_missing, values_of
+from bench.leaderboard.column import DASH, is_missing, values_of
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.slugs import slug

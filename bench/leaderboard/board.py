@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError, RecordError, UsageError, nearest
-from bench.leaderboard.columns import Column, columns_of
+from bench.leaderboard.column import Column
+from bench.leaderboard.columns import columns_of
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.board import Board
 from bench.records.protocol import Protocol

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.files import canonical_json
-from bench.leaderboard.columns import EN_DASH, Column, is_missing, values_of
+from bench.leaderboard.column import EN_DASH, Column, is_missing, values_of
 from bench.leaderboard.exports import latex_text, markdown_text
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page

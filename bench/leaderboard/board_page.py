@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from bench.files import canonical_json
 from bench.leaderboard.board_files import standing_inputs
-from bench.leaderboard.columns import GROUP_TITLES, column_of, values_of
+from bench.leaderboard.column import GROUP_TITLES, values_of
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.exports import json_text
 from bench.leaderboard.facets import facets_of
 from bench.leaderboard.facts import protocol_facts

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from bench.leaderboard.columns import Column, column_of, is_missing
+from bench.leaderboard.column import Column, is_missing
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.scatter import axes_of, mini_scatter
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.leaderboard.columns import COLUMNS, DASH
+from bench.leaderboard.column import DASH
+from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.exports import csv_text
 from bench.records.breakdown import Breakdown
 

@@ -15,7 +15,8 @@ import numpy as np
 from bench.errors import BenchError
 from bench.files import canonical_json
 from bench.leaderboard.classes import ClassNames
-from bench.leaderboard.columns import COLUMNS, Column, column_of
+from bench.leaderboard.column import Column
+from bench.leaderboard.columns import COLUMNS, column_of
 from bench.leaderboard.entry import Entry, breakdown_digests
 from bench.leaderboard.facts import status_words, team_of
 from bench.leaderboard.material import Material

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.files import canonical_json
-from bench.leaderboard.columns import is_missing
+from bench.leaderboard.column import is_missing
 
 __all__ = [
     "csv_of_rows",

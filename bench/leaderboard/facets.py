@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bench.leaderboard.columns import COLUMNS, Column, is_missing, values_of
+from bench.leaderboard.column import Column, is_missing, values_of
+from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.standing import Standing
 
 __all__ = ["Facet", "FacetValue", "alphabetical", "claim_differs", "facets_of"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bench.errors import UsageError
 from bench.files import write_atomic
-from bench.leaderboard.columns import values_of
+from bench.leaderboard.column import values_of
 from bench.leaderboard.forest import forest, forest_rows
 from bench.leaderboard.labels import Box, Label, placed_labels
 from bench.leaderboard.material import Material

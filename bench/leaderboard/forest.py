@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from bench.leaderboard.columns import Column, column_of, is_missing, values_of
+from bench.leaderboard.column import Column, is_missing, values_of
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.scales import Scale, tick_text
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.svg import element, number

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.leaderboard.columns import Column, column_of, values_of
+from bench.leaderboard.column import Column, values_of
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.standing import RankRule, Standing
 
 if TYPE_CHECKING:

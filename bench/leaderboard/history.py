@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.leaderboard.board import LoadedBoard
-from bench.leaderboard.columns import is_missing
+from bench.leaderboard.column import is_missing
 from bench.leaderboard.reasons import reasons
 from bench.leaderboard.standing import TRUST, Standing
 from bench.metrics import METRICS

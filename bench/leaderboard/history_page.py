@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from bench.leaderboard.columns import Column, column_of
+from bench.leaderboard.column import Column
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.exports import json_text
 from bench.leaderboard.history import Change, Move, Spot, Withdrawal, changes
 from bench.leaderboard.material import Material

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.leaderboard.columns import is_missing
+from bench.leaderboard.column import is_missing
 from bench.records.board import Join
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.leaderboard.columns import Column
+from bench.leaderboard.column import Column
 from bench.leaderboard.forest import ForestRow, ends_of
 from bench.leaderboard.labels import Box, placed_labels
 from bench.leaderboard.scales import Scale, tick_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.board import LoadedBoard
-from bench.leaderboard.columns import is_missing
+from bench.leaderboard.column import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd

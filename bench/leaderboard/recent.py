@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard.columns import DASH, column_of
+from bench.leaderboard.column import DASH
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.facts import status_words, team_of
 from bench.leaderboard.slugs import slug
 from bench.store import Stored

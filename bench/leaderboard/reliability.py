@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
-from bench.leaderboard.columns import EN_DASH
+from bench.leaderboard.column import EN_DASH
 from bench.leaderboard.svg import element, markup
 from bench.records.breakdown import ReliabilityBin
 

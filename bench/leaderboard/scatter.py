@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from bench.leaderboard.columns import Column, column_of, values_of
+from bench.leaderboard.column import Column, values_of
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.frontier import frontier
 from bench.leaderboard.scales import Scale, fence, tick_text
 from bench.leaderboard.standing import Standing

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from bench.leaderboard.claims import Claim, claims_of
 from bench.leaderboard.classes import Classes, ClassNames, classes_of
-from bench.leaderboard.columns import COLUMNS, EN_DASH, column_of
+from bench.leaderboard.column import EN_DASH
+from bench.leaderboard.columns import COLUMNS, column_of
 from bench.leaderboard.entry import Entry
 from bench.leaderboard.facts import provenance, status_words
 from bench.leaderboard.reliability import Reliability, reliability_of
@@ -29,9 +30,7 @@ _MEANINGS = {
     "superseded": "Replaced by another run; it has no rank",
 }
 """What the status of a run means."""
-_SELECTED_ON = (
-    "Models were selected on the ILSVRC validation images for years, so accuracies on them are optimistic."
-)
+_SELECTED_ON = "Models were selected on the ILSVRC validation images for years, so accuracies on them are optimistic."
 
 
 class _Metric(NamedTuple):

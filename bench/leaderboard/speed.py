@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from bench.leaderboard.columns import DASH
+from bench.leaderboard.column import DASH
 from bench.leaderboard.svg import element, markup, number
 from bench.store import Stored
 

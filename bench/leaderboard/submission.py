@@ -11,7 +11,8 @@ import xxhash
 
 from bench.leaderboard.citation import Badge, badge_markdown, bibtex
 from bench.leaderboard.classes import ClassNames, classes_csv
-from bench.leaderboard.columns import COLUMNS, DASH, EN_DASH
+from bench.leaderboard.column import DASH, EN_DASH
+from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.entry import Entry, Place, breakdown_digests, entry_csv, entry_json
 from bench.leaderboard.facts import Fact, link_or_none, status_words, team_of
 from bench.leaderboard.material import Material

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.leaderboard.columns import Column, column_of, is_missing
+from bench.leaderboard.column import Column, is_missing
+from bench.leaderboard.columns import column_of
 from bench.leaderboard.standing import Standing
 from bench.records.breakdown import Breakdown
 

@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.leaderboard.board import LoadedBoard
-from bench.leaderboard.columns import DASH, EN_DASH, GROUP_TITLES, Column, Group, is_missing, values_of
+from bench.leaderboard.column import DASH, EN_DASH, GROUP_TITLES, Column, Group, is_missing, values_of
 from bench.leaderboard.exports import csv_text, plain
 from bench.leaderboard.facets import claim_differs
 from bench.leaderboard.slugs import slug

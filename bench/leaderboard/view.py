@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.leaderboard.columns import Column, is_missing, values_of
+from bench.leaderboard.column import Column, is_missing, values_of
 from bench.leaderboard.exports import plain
 from bench.leaderboard.facets import Facet, alphabetical
 from bench.leaderboard.scatter import axis_columns, num_verified

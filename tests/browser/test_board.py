@@ -17,7 +17,8 @@ from leaderboard.made_results import hostile_names, proportion, run_of, write_bo
 
 from bench.leaderboard.board import load_boards
 from bench.leaderboard.board_page import board_pages
-from bench.leaderboard.columns import COLUMNS, is_missing
+from bench.leaderboard.column import is_missing
+from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.exports import latex_cell, markdown_cell
 from bench.leaderboard.frame import frame_of
 from bench.leaderboard.pages import asset_pages

@@ -90,7 +90,7 @@ def test_the_model_source_of_the_page_builds_a_model(
 
 def test_the_column_of_the_page_shows_its_value() -> None:
     """Text as it is, and a dash where it is missing."""
-    from bench.leaderboard.columns import DASH, Column
+    from bench.leaderboard.column import DASH, Column
 
     column = eval(BLOCKS["bench/leaderboard/columns.py"], {"Column": Column})  # noqa: S307 - our own page
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import RecordError
-from bench.leaderboard.columns import COLUMNS, DASH, column_of, columns_of, is_missing
+from bench.leaderboard.column import DASH, is_missing
+from bench.leaderboard.columns import COLUMNS, column_of, columns_of
 from bench.metrics import METRICS
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from leaderboard.made_results import run_of, tiny_store, write_boards
 
 from bench.leaderboard.board import load_boards
-from bench.leaderboard.columns import DASH, EN_DASH
+from bench.leaderboard.column import DASH, EN_DASH
 from bench.leaderboard.facets import facets_of
 from bench.leaderboard.frame import frame_of
 from bench.leaderboard.standing import Standing, standing
