@@ -34,7 +34,7 @@ from bench.gate.report import as_json, percent
 
 HERE = Path(__file__).resolve()
 EXTRA = {"aa": 0.0, "planted": 0.05}
-NUM_BATCHES, BATCH_SIZE, IMG_SIZE = 20, 4, 64
+NUM_BATCHES, BATCH_SIZE, IMG_SIZE = 20, 8, 64
 """5 % of 20 batches are one."""
 VERDICTS = ("REGRESSION", "OK", "INCONCLUSIVE", "INVALID", "MISMATCH")
 _NEIGHBOUR = """

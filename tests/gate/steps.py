@@ -40,6 +40,18 @@ def exits() -> Callable[[], None]:
     return step
 
 
+def leaves_a_child() -> Callable[[], None]:
+    """Ends, and leaves a process that holds its pipes."""
+
+    def step() -> None:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        os._exit(7)
+
+    return step
+
+
 def hangs() -> Callable[[], None]:
     """Never comes back."""
     return lambda: time.sleep(3600)

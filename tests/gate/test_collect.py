@@ -79,6 +79,50 @@ def test_a_step_that_hangs_is_ended(tmp_path: Path) -> None:
         assert not psutil.pid_exists(pid)
 
 
+def test_a_process_that_ends_is_seen_though_its_child_lives_on(tmp_path: Path) -> None:
+    """The child holds the pipe open; it is ended too."""
+    with Worker(sys.executable, tmp_path) as worker:
+        worker.ask("make", timeout_s=30, target=f"{STEPS}:leaves_a_child", arguments={}, path=[])
+        with pytest.raises(WorkerError, match="exited with code 7"):
+            worker.ask("warm", timeout_s=55)
+
+
+def test_colours_and_long_messages_do_not_reach_the_reports(tmp_path: Path) -> None:
+    """Control characters are none that JUnit's XML may hold."""
+    words = "\\x1b[31mred\\x1b[0m\\x00 "
+    (tmp_path / "colours.py").write_text(f"def step():\n    raise ValueError('{words}' + 'x' * 10_000)\n")
+    with Worker(sys.executable, tmp_path) as worker:
+        with pytest.raises(WorkerError, match="make: ValueError: red x") as caught:
+            worker.ask("make", timeout_s=30, target="colours.py:step", arguments={}, path=[])
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
+
+
+def test_peak_memory_is_that_of_the_worker_alone(tmp_path: Path) -> None:
+    """Linux counts what the starting process held into ru_maxrss: 400 MiB here."""
+    held = bytearray(400 << 20)
+    held[::4096] = b"x" * len(held[::4096])
+    pair = _pair(tmp_path)
+
+    assert max(blocks.base.peak_memory_kib for blocks in pair.blocks) < 300 * 1024
+
+
+def test_steps_that_run_ahead_are_timed_together() -> None:
+    """Waiting after each would measure the launch too: one wait before the block, one at its end."""
+    from bench.gate.worker import _Session
+
+    calls: list[str] = []
+
+    def step() -> None:
+        calls.append("step")
+
+    step.synchronize = lambda: calls.append("wait")  # type: ignore[attr-defined]
+    answer = _Session(step).block({"steps": 7})
+
+    assert calls == ["step"] * 2 + ["wait"] + ["step"] * 7 + ["wait"]
+    assert answer["step_ns"] * 7 <= answer["wall_ns"]
+
+
 def test_a_step_that_leaks_is_ended_before_the_machine_is_full(tmp_path: Path) -> None:
     """The limit and what was taken are named."""
     started = time.monotonic()
