@@ -9,7 +9,16 @@ from bench.records.protocol import Geometry, Protocol
 from bench.records.result import Result
 from bench.store import Stored
 
-__all__ = ["Fact", "geometry_words", "link_or_none", "protocol_facts", "provenance", "status_words", "team_of"]
+__all__ = [
+    "Fact",
+    "arithmetic_words",
+    "geometry_words",
+    "link_or_none",
+    "protocol_facts",
+    "provenance",
+    "status_words",
+    "team_of",
+]
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -119,6 +128,18 @@ def provenance(result: Result) -> list[Fact]:
         facts.append(Fact("Trained under digest", training.protocol_digest, code=True))
         facts.append(Fact("Trained on digest", training.dataset_digest, code=True))
     return facts
+
+
+def arithmetic_words(result: Result) -> str | None:
+    """In which arithmetic a run ran and, where it was not the plain way, how; None where the record does not say.
+
+    Imported speed may name an arithmetic that bench does not measure in, such as amp.
+    """
+    named = result.precision or result.environment.get("precision")
+    mode = result.environment.get("compile_mode")
+    if named is None:
+        return None
+    return str(named) if mode in (None, "eager") else f"{named}, {mode}"
 
 
 def _triple(values: tuple[float, float, float]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from bench.leaderboard.facts import arithmetic_words
 from bench.records.result import Cost, Result
 from bench.store import Stored
 
@@ -189,7 +190,9 @@ def _overlap(one: Point, other: Point) -> bool:
 
 def _key(result: Result, cost: str, machine: str) -> SeriesKey:
     model, size = _model(result)
-    return SeriesKey(result.protocol.id, cost, model, size, machine, _precision(result), result.status)
+    return SeriesKey(
+        result.protocol.id, cost, model, size, machine, arithmetic_words(result) or "not recorded", result.status
+    )
 
 
 def _model(result: Result) -> tuple[str, str]:
@@ -198,12 +201,6 @@ def _model(result: Result) -> tuple[str, str]:
     if architecture is None or result.input is None:
         return result.entry, ""
     return architecture, f"{result.input.geometry.crop} px"
-
-
-def _precision(result: Result) -> str:
-    """The arithmetic of the record; imported speed may name one that bench does not measure in, such as amp."""
-    named = result.precision or result.environment.get("precision")
-    return "not recorded" if named is None else str(named)
 
 
 def _machine(result: Result, cost: Cost) -> str | None:

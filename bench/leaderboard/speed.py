@@ -9,6 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from bench.leaderboard.column import DASH
+from bench.leaderboard.facts import arithmetic_words
 from bench.leaderboard.svg import element, markup, number
 from bench.store import Stored
 
@@ -83,12 +84,11 @@ def speed_points(runs: Iterable[tuple[str, Stored]]) -> list[SpeedPoint]:
                 continue
             batch, torch = result.environment.get("batch_size"), result.environment.get("torch")
             device = cost.device or str(result.environment.get("gpu") or result.device_type or DASH)
-            precision = result.precision or str(result.environment.get("precision") or DASH)
             point = SpeedPoint(
                 "inference" if name == _COSTS[0] else "training",
                 where or device,
                 device,
-                precision,
+                arithmetic_words(result) or DASH,
                 DASH if torch is None else f"torch {torch}",
                 batch if type(batch) is int else None,
                 cost.value,

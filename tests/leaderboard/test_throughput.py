@@ -239,3 +239,15 @@ def test_timms_two_tables_of_the_rtx_4090() -> None:
     assert all({"torch", "CUDA"} <= {change.name for change in event.changed} for event in listed)
     titles = {series.key.protocol: series.key.protocol for series in found}
     assert len(json.dumps(script_data(largest_first(found), titles))) < 1_000_000
+
+
+def test_compiled_runs_never_share_a_line_with_plain_ones() -> None:
+    """How a model ran is part of what was measured."""
+    from bench.leaderboard.facts import arithmetic_words
+
+    plain = run_of("net", precision="bf16", environment={"compile_mode": "eager"})
+    compiled = run_of("net", precision="bf16", environment={"compile_mode": "compiled"})
+
+    assert [arithmetic_words(run) for run in (plain, compiled)] == ["bf16", "bf16, compiled"]
+    assert arithmetic_words(run_of("net", precision=None, environment={"precision": "amp"})) == "amp"
+    assert arithmetic_words(run_of("net", precision=None, environment={})) is None
