@@ -91,9 +91,9 @@ def test_colours_and_long_messages_do_not_reach_the_reports(tmp_path: Path) -> N
     """Control characters are none that JUnit's XML may hold."""
     words = "\\x1b[31mred\\x1b[0m\\x00 "
     (tmp_path / "colours.py").write_text(f"def step():\n    raise ValueError('{words}' + 'x' * 10_000)\n")
-    with Worker(sys.executable, tmp_path) as worker:
-        with pytest.raises(WorkerError, match="make: ValueError: red x") as caught:
-            worker.ask("make", timeout_s=30, target="colours.py:step", arguments={}, path=[])
+    expected = pytest.raises(WorkerError, match="make: ValueError: red x")
+    with Worker(sys.executable, tmp_path) as worker, expected as caught:
+        worker.ask("make", timeout_s=30, target="colours.py:step", arguments={}, path=[])
     assert len(str(caught.value)) < 1000
     assert str(caught.value).isprintable()
 
