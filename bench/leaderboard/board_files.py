@@ -13,7 +13,7 @@ from bench.leaderboard.exports import latex_text, markdown_text
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.standing import Standing
-from bench.leaderboard.table import exported_names
+from bench.leaderboard.table import exported_names, rank_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def board_text(place: Standing) -> TextTable:
     for column in place.loaded.columns:
         headers.append(column.label)
         numeric.append(column.numeric or column.kind == "interval")
-        cells.append(_texts(column, frame))
+        cells.append(_texts(column, place))
         if column.kind == "model":
             headers.append("Team")
             numeric.append(False)
@@ -82,15 +82,14 @@ def board_text(place: Standing) -> TextTable:
     return TextTable(headers, [list(row) for row in zip(*cells, strict=True)], numeric)
 
 
-def _texts(column: Column, frame: pd.DataFrame) -> list[str]:
+def _texts(column: Column, place: Standing) -> list[str]:
+    frame = place.ranked
     if column.kind == "interval":
         ends = (values_of(frame, f"{column.source}.{end}") for end in ("ci_low", "ci_high"))
         return [column.interval(low, high) for low, high in zip(*ends, strict=True)]
     if column.kind == "rank":
-        ranks = zip(*(values_of(frame, name) for name in ("rank", "rank_low", "rank_high")), strict=True)
-        return [
-            column.text(rank) if is_missing(rank) else f"{rank} ({low}{EN_DASH}{high})" for rank, low, high in ranks
-        ]
+        spans = zip(rank_texts(place), values_of(frame, "rank_low"), values_of(frame, "rank_high"), strict=True)
+        return [rank if is_missing(low) else f"{rank} ({low}{EN_DASH}{high})" for rank, low, high in spans]
     return [column.text(value) for value in values_of(frame, column.source)]
 
 

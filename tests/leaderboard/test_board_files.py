@@ -133,7 +133,7 @@ def test_latex_reads_back_as_the_table(tmp_path: Path) -> None:
     assert text.startswith("% Tiny board: all 17 rows of the board tiny, protocol shapes10-val\n")
     assert [len(re.split(r"(?<!\\)&", line)) for line in body] == [len(table.headers)] * len(table.rows)
     known = {"textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater"}
-    assert set(re.findall(r"\\([a-zA-Z]+)", "".join(body))) <= known
+    assert set(re.findall(r"\\([a-zA-Z]+)", "\n".join(body))) <= known
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
