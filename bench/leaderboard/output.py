@@ -73,7 +73,7 @@ def write_site(
             builder.finish()
             if manifests is not None:
                 builder.manifest.save(manifests, out, records or {})
-            place.swap()
+            place.swap(in_background=others is not None and can_share())
         finally:
             if place.fresh.exists():
                 shutil.rmtree(place.fresh)

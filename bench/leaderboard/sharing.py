@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["can_share", "in_another_process"]
+__all__ = ["can_share", "in_another_process", "leave_to_another_process"]
 
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
@@ -36,10 +36,7 @@ def in_another_process(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
         A function that waits for the result, and raises what the work raised.
     """
     reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        # Threads of numerical libraries wait for work that the copy does not give them.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
+    child = _fork()
     if child == 0:
         _run(work, writing)
     os.close(writing)
@@ -65,6 +62,26 @@ def in_another_process(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
         if not is_waited_for:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+
+
+def leave_to_another_process(work: Callable[[], object]) -> None:
+    """Starts some work in a copy of this process and does not wait for it; the copy belongs to nobody."""
+    if child := _fork():
+        os.waitpid(child, 0)
+        return
+    try:
+        if _fork() == 0:
+            os.setsid()  # Ctrl-C on the next command is not meant for it
+            work()
+    finally:
+        os._exit(0)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Threads of numerical libraries wait for work that the copy does not give them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def _run(work: Callable[[], Any], writing: int) -> None:

@@ -13,9 +13,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+
+from bench.leaderboard.sharing import leave_to_another_process
 
 __all__ = [
     "MARKER",
@@ -123,24 +125,32 @@ class Place:
         if self._ready.exists():
             self._retire(self._ready)
 
-    def swap(self) -> None:
-        """Puts the new site in place and removes the old one; a reader of `out` finds one of them, whole."""
+    def swap(self, *, in_background: bool = False) -> None:
+        """Puts the new site in place and removes the old one; a reader of `out` finds one of them, whole.
+
+        Args:
+            in_background: Do not wait until the files of the old one are removed; for thousands of them.
+        """
         self.fresh.rename(self._ready)
         if not self.out.exists():
             self._ready.rename(self.out)
         elif exchange(self._ready, self.out):
-            self._retire(self._ready)
+            self._retire(self._ready, in_background=in_background)
         else:
             self.out.rename(self._old)
             self._ready.rename(self.out)
-            self._retire(self._old)
+            self._retire(self._old, in_background=in_background)
 
-    def _retire(self, old: Path, *, files: bool = False) -> None:
+    def _retire(self, old: Path, *, files: bool = False, in_background: bool = False) -> None:
         """Brings what is not ours from an old site into the new one, which has its files already; removes the old."""
         for entry in foreign(old) if self.out.exists() else ():
             if (files or is_folder(entry)) and not os.path.lexists(self.out / entry.name):
                 entry.rename(self.out / entry.name)
-        shutil.rmtree(old)
+        if in_background:
+            # The lock of `alone_in` is held there too, so the next writer waits; what a kill leaves it removes.
+            leave_to_another_process(partial(shutil.rmtree, old, ignore_errors=True))
+        else:
+            shutil.rmtree(old)
 
 
 def is_folder(path: Path) -> bool:
