@@ -13,6 +13,7 @@ from bench.leaderboard.output import Page
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.svg import element, markup, number
+from bench.leaderboard.table import team_titles
 from bench.leaderboard.text_width import FONTS, fitted, is_measured, text_width
 
 __all__ = ["Badge", "badge_pages", "badge_path", "badge_svg"]
@@ -53,14 +54,19 @@ def badge_pages(material: Material) -> Iterator[Page]:
 def _badges_of_board(place: Standing) -> Iterator[Page]:
     column, board = column_of(place.loaded.rank_by), place.loaded.board
     stem = f"metrics.{place.loaded.rank_by}"
-    names = ["rank", "entry", "status", "submission.title", "submission.team_title", "submission.team"]
-    names += [f"{stem}.{key}" for key in ("value", "ci_low", "ci_high")]
-    rows = zip(*(values_of(place.ranked, name) for name in names), strict=True)
-    for rank, entry, status, title, team_title, team, value, low, high in rows:
+    names = [
+        "rank",
+        "entry",
+        "status",
+        "submission.title",
+        *(f"{stem}.{key}" for key in ("value", "ci_low", "ci_high")),
+    ]
+    rows = zip(*(values_of(place.ranked, name) for name in names), team_titles(place.ranked), strict=True)
+    for rank, entry, status, title, value, low, high, team in rows:
         if is_missing(rank):
             continue
         badge = Badge(
-            entry=f"{title} by {team if is_missing(team_title) else team_title}",
+            entry=f"{title} by {team}",
             board=board.title,
             metric=column.title.lower(),
             value=f"{column.text(value)} {column.unit}".rstrip(),

@@ -13,7 +13,7 @@ from bench.leaderboard.exports import latex_text, markdown_text
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.standing import Standing
-from bench.leaderboard.table import exported_names, rank_texts
+from bench.leaderboard.table import exported_names, rank_texts, team_titles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def _latex(place: Standing, table: TextTable) -> str:
 
 def board_text(place: Standing) -> TextTable:
     """The rows of a board's page as text, in its columns, with the team behind the model."""
-    frame, headers, numeric, cells = place.ranked, list[str](), list[bool](), list[list[str]]()
+    headers, numeric, cells = list[str](), list[bool](), list[list[str]]()
     for column in place.loaded.columns:
         headers.append(column.label)
         numeric.append(column.numeric or column.kind == "interval")
@@ -77,8 +77,7 @@ def board_text(place: Standing) -> TextTable:
         if column.kind == "model":
             headers.append("Team")
             numeric.append(False)
-            teams = zip(frame["submission.team_title"], frame["submission.team"], strict=True)
-            cells.append([team if is_missing(title) else title for title, team in teams])
+            cells.append(team_titles(place.ranked))
     return TextTable(headers, [list(row) for row in zip(*cells, strict=True)], numeric)
 
 

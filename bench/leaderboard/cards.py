@@ -10,12 +10,13 @@ from markupsafe import Markup
 
 from bench.leaderboard.column import Column, is_missing
 from bench.leaderboard.columns import column_of
+from bench.leaderboard.headline import last_change
 from bench.leaderboard.scatter import axes_of, mini_scatter
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing
 from bench.leaderboard.svg import element, markup, number
 
-__all__ = ["board_card", "fill_command", "last_change"]
+__all__ = ["board_card", "fill_command"]
 
 NUM_LEADERS = 3
 GLYPH_WIDTH, GLYPH_HEIGHT, GLYPH_EDGE = 96.0, 14.0, 4.0
@@ -31,14 +32,6 @@ class _Leader(NamedTuple):
     value: str
     interval: str
     glyph: Markup | None
-
-
-def last_change(standing: Standing) -> str:
-    """The day of a board's newest run or of what was last withdrawn, or an empty text."""
-    frames = (standing.ranked, standing.unranked)
-    names = ("created_at", "retraction.created_at")
-    days = [day[:10] for frame in frames for name in names for day in frame[name] if isinstance(day, str)]
-    return max(days, default="")
 
 
 def board_card(standing: Standing) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from bench.leaderboard.standing import RankRule, Standing
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RANK_RULES", "Headline", "headline", "last_day"]
+__all__ = ["RANK_RULES", "Headline", "headline", "last_change"]
 
 FAST = 1000.0
 """Images a second that a fast entry reaches."""
@@ -58,7 +58,7 @@ def headline(standing: Standing) -> list[Headline]:
     speed = throughput_column(standing)
     if speed is not None and column.name == "top1":
         facts += _speed_facts(frame, column, speed)
-    if len(facts) < 4 and (day := last_day(standing)):
+    if len(facts) < 4 and (day := last_change(standing)):
         facts.append(Headline("Last change", day))
     return facts
 
@@ -90,7 +90,9 @@ def _speed_facts(frame: pd.DataFrame, accuracy: Column, speed: Column) -> list[H
     return facts
 
 
-def last_day(standing: Standing) -> str:
-    """The day of a board's newest run, or an empty text."""
-    days = [str(day)[:10] for frame in (standing.ranked, standing.unranked) for day in frame["created_at"]]
+def last_change(standing: Standing) -> str:
+    """The day of a board's newest run or of what was last withdrawn, or an empty text."""
+    frames = (standing.ranked, standing.unranked)
+    names = ("created_at", "retraction.created_at")
+    days = [day[:10] for frame in frames for name in names for day in frame[name] if isinstance(day, str)]
     return max(days, default="")

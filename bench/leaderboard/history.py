@@ -10,12 +10,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.leaderboard.board import LoadedBoard
-from bench.leaderboard.column import is_missing
+from bench.leaderboard.column import is_missing, values_of
 from bench.leaderboard.reasons import reasons
 from bench.leaderboard.standing import TRUST, Standing
+from bench.leaderboard.table import team_titles
 from bench.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -245,16 +246,15 @@ def _rankable(loaded: LoadedBoard, runs: pd.DataFrame) -> Iterator[tuple[_Run, s
     """The runs that the board ranks before they are withdrawn, with the days of their start and end."""
     why = reasons(loaded, runs.assign(state="current"))
     sign = -1.0 if METRICS[loaded.rank_by].higher_is_better else 1.0
-    names = ("run", "entry", "submission.title", "submission.team_title", "submission.team", "status", "created_at")
+    names = ("run", "entry", "submission.title", "status", "created_at", "retraction.created_at")
     numbers = (f"metrics.{loaded.rank_by}.{key}" for key in ("value", "count", "num_samples"))
-    columns = [_values(runs, name) for name in (*names, "retraction.created_at", *numbers)]
-    for reason, row in zip(why, zip(*columns, strict=True), strict=True):
+    columns = [values_of(runs, name) for name in (*names, *numbers)]
+    for reason, team, row in zip(why, team_titles(runs), zip(*columns, strict=True), strict=True):
         if reason is None:
-            run, entry, title, team_title, team, status, start, end, value, count, num_samples = row
+            run, entry, title, status, start, end, value, count, num_samples = row
             exact = value if is_missing(count) else count / num_samples
-            shown_team = team if is_missing(team_title) else team_title
             yield (
-                _Run(run, entry, title, shown_team, status, float(value), sign * float(exact)),
+                _Run(run, entry, title, team, status, float(value), sign * float(exact)),
                 start[:10],
                 "" if is_missing(end) else max(end[:10], start[:10]),
             )
@@ -262,17 +262,12 @@ def _rankable(loaded: LoadedBoard, runs: pd.DataFrame) -> Iterator[tuple[_Run, s
 
 def _withdrawn(runs: pd.DataFrame) -> dict[str, list[Withdrawal]]:
     """From day to the runs that were withdrawn on it."""
-    names = ("run", "entry", "submission.title", "submission.team_title", "submission.team", "state")
-    later = ("reason", "by", "superseded_by", "created_at")
-    columns = [_values(runs, name) for name in (*names, *(f"retraction.{key}" for key in later))]
+    later = (f"retraction.{key}" for key in ("reason", "by", "superseded_by", "created_at"))
+    columns = [values_of(runs, name) for name in ("run", "entry", "submission.title", "state", *later)]
     found: defaultdict[str, list[Withdrawal]] = defaultdict(list)
-    for run, entry, title, team_title, team, state, reason, by, superseded_by, day in zip(*columns, strict=True):
+    for team, row in zip(team_titles(runs), zip(*columns, strict=True), strict=True):
+        run, entry, title, state, reason, by, superseded_by, day = row
         if state != "current":
-            shown_team = team if is_missing(team_title) else team_title
             other = None if is_missing(superseded_by) else superseded_by
-            found[day[:10]].append(Withdrawal(run, entry, title, shown_team, state, reason, by, other))
+            found[day[:10]].append(Withdrawal(run, entry, title, team, state, reason, by, other))
     return found
-
-
-def _values(runs: pd.DataFrame, name: str) -> list[Any]:
-    return runs[name].tolist() if name in runs.columns else [None] * len(runs)

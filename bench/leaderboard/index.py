@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.leaderboard.cards import board_card, fill_command, last_change
+from bench.leaderboard.cards import board_card, fill_command
 from bench.leaderboard.exports import csv_of_rows, json_text, plain
 from bench.leaderboard.frame import BASE_COLUMNS
+from bench.leaderboard.headline import last_change
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.pages import render
 from bench.leaderboard.recent import newest_version, problems, recent
 from bench.leaderboard.standing import TRUST, Standing
 
-__all__ = ["index_page", "index_pages", "last_change"]
+__all__ = ["index_page", "index_pages"]
 
 
 def index_pages(material: Material) -> Iterator[Page]:

@@ -9,8 +9,9 @@ import pytest
 from leaderboard.made_results import BOARD, PROTOCOL, run_of, tiny_store, write_boards
 
 from bench.leaderboard.board import load_board
-from bench.leaderboard.cards import board_card, fill_command, last_change
+from bench.leaderboard.cards import board_card, fill_command
 from bench.leaderboard.frame import frame_of
+from bench.leaderboard.headline import last_change
 from bench.leaderboard.index import index_page
 from bench.leaderboard.material import Material
 from bench.leaderboard.recent import newest_version, problems, recent
