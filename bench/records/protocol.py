@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from bench.files import digest_of
 from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText, WebLink
+from bench.records.recipe import Augmentation, Recipe
 from bench.records.throughput import Throughput
 
 __all__ = [
@@ -113,45 +114,9 @@ class Reference(Record):
     top1: Fraction
     """Its known top-1 accuracy."""
     tolerance: Annotated[float, Field(gt=0, lt=1)]
-    """The largest difference that decoders and kernels explain."""
-
-
-class Augmentation(Record):
-    """What is drawn at random for each training image."""
-
-    crop_scale: tuple[Fraction, Fraction] = (0.08, 1.0)
-    """The range of the random crop's area, as a fraction of the image."""
-    crop_ratio: tuple[float, float] = (0.75, 1.3333333333333333)
-    """The range of the random crop's aspect ratio."""
-    horizontal_flip: Fraction = 0.5
-    """The probability of a mirror image."""
-
-
-class Recipe(Record):
-    """How a network is trained; every number that matters stands here and nowhere else."""
-
-    epochs: Annotated[int, Field(gt=0)]
-    """Passes over the training images."""
-    batch_size: Annotated[int, Field(gt=0)]
-    """Images a step, over all devices together."""
-    optimizer: Literal["sgd", "adamw"]
-    """The optimizer."""
-    learning_rate: Annotated[float, Field(gt=0)]
-    """The peak learning rate."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Momentum of SGD, beta1 of AdamW."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    """Weight decay, on weights of two or more dimensions only."""
-    schedule: Literal["cosine", "step"] = "cosine"
-    """How the learning rate falls, a step at a time."""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Epochs of linear warm-up from zero."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Weight of the uniform distribution in the training target."""
-    augmentation: Augmentation
-    """What is drawn at random for each image."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of weights, order and augmentation."""
+    """The largest difference that decoders and kernels explain; of a trained network, that seeds explain."""
+    reproduced: str | None = None
+    """The run of this program that reached it, or `never` (kind `train`, where it is needed)."""
 
 
 class Protocol(FileRecord):
@@ -174,7 +139,8 @@ class Protocol(FileRecord):
     dataset: DatasetSpec
     """Which images."""
     geometry: Geometry | None = None
-    """The input geometry of the closed division, and of training."""
+    """The input geometry of the closed division; of a training that of `evaluate_with`, while the recipe's augmentation
+    says what happens to training images."""
     normalise_order: Literal["unit"] = "unit"
     """Divide by 255 in float32, then subtract the mean and divide by the standard deviation."""
     precision: PrecisionSpec | None = None
@@ -204,6 +170,8 @@ class Protocol(FileRecord):
             raise ValueError("a protocol of kind 'evaluate' needs division, [precision] and [views]")
         if (self.kind == "train") != (self.recipe is not None):
             raise ValueError("a [recipe] belongs to kind 'train', and kind 'train' needs one")
+        if self.kind == "train" and self.reference is not None and self.reference.reproduced is None:
+            raise ValueError('the [reference] of a training says whether it was reached here: reproduced = "never"')
         if (self.kind == "throughput") != (self.throughput is not None):
             raise ValueError("a [throughput] belongs to kind 'throughput', and kind 'throughput' needs one")
         if self.throughput is not None and self.precision is None:

@@ -61,8 +61,7 @@ def learning_rate_factor(step: int, recipe: Recipe, steps_per_epoch: int) -> flo
     """What the learning rate of a step is multiplied with, 0 to 1.
 
     Warm-up: (step + 1) / warm-up steps. Then, with t from 0 to 1 over the rest:
-    cosine (Loshchilov, Hutter 2016): (1 + cos(pi t)) / 2; step: divided by ten at each third of all epochs, as in
-    torchvision's reference (30 of 90).
+    cosine (Loshchilov, Hutter 2016): (1 + cos(pi t)) / 2; step: times `step_gamma` after each of `step_epochs`.
 
     Args:
         step: The optimizer step, from 0.
@@ -73,6 +72,7 @@ def learning_rate_factor(step: int, recipe: Recipe, steps_per_epoch: int) -> flo
     if step < warmup:
         return (step + 1) / warmup
     if recipe.schedule == "step":
-        return 0.1 ** min(2, 3 * step // total)
+        passed = sum(step >= epoch * steps_per_epoch for epoch in recipe.step_epochs)
+        return float(recipe.step_gamma**passed)
     progress = min(1.0, (step - warmup) / max(1, total - warmup))
     return (1 + math.cos(math.pi * progress)) / 2

@@ -62,7 +62,7 @@ def test_cosine_after_warm_up_is_timms() -> None:
 
 def test_the_step_schedule_is_torchvisions() -> None:
     """Divided by ten at 30 and 60 of 90 epochs: StepLR(30, 0.1)."""
-    recipe = a_recipe(schedule="step", warmup_epochs=0.0, epochs=9, learning_rate=0.1)
+    recipe = a_recipe(schedule="step", step_epochs=[3, 6], warmup_epochs=0.0, epochs=9, learning_rate=0.1)
 
     assert rates(recipe, 2) == pytest.approx([0.1] * 6 + [0.01] * 6 + [0.001] * 6)
 
@@ -77,8 +77,10 @@ def test_the_factor_is_never_above_one_and_falls_after_the_warm_up(
     schedule: str, epochs: int, warmup: float, steps: int
 ) -> None:
     """Whatever the recipe, also one that is all warm-up."""
-    recipe = a_recipe(schedule=schedule, epochs=epochs, warmup_epochs=warmup)
-    factors = [learning_rate_factor(step, recipe, steps) for step in range(epochs * steps + 1)]
+    warmup = min(warmup, epochs)
+    milestones = [epochs] if schedule == "step" else []
+    recipe = a_recipe(schedule=schedule, epochs=epochs + 1, step_epochs=milestones, warmup_epochs=warmup)
+    factors = [learning_rate_factor(step, recipe, steps) for step in range((epochs + 1) * steps + 1)]
     after = factors[round(warmup * steps) :]
 
     assert all(0 <= factor <= 1 for factor in factors)
