@@ -149,7 +149,7 @@ class Recipe(Record):
     warmup_prefix: bool = True
     """The schedule starts after the warm-up (torchvision), or with it, hidden by it (timm's default)."""
     loss: Literal["cross-entropy", "bce"] = "cross-entropy"
-    """Cross-entropy over the classes, or binary cross-entropy for each class, a mean over both (Wightman et al. 2021)."""
+    """Cross-entropy over the classes, or binary cross-entropy, one a class, a mean over all (Wightman et al. 2021)."""
     bce_threshold: Portion | None = None
     """Targets above it count as 1 and the others as 0 (`bce`); None keeps them as they are."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
