@@ -2,7 +2,8 @@
 
 The file `.bench-site` marks a folder as a site and names what bench made at its top. What else lies there (`.git`,
 `CNAME`) is kept and not compared. A file whose inputs or content did not change is not written again: the new folder
-gets the old file by a hard link. Nothing is ever written into a folder that readers see.
+gets the old file by a hard link, or has it already where it is built in the spare of a large site. Nothing is ever
+written into a folder that readers see.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import NamedTuple
 from bench.errors import StoreError, UsageError
 from bench.leaderboard.manifest import Entry, Manifest, Signature
 from bench.leaderboard.page import Page, Part
-from bench.leaderboard.sharing import can_share, in_another_process
+from bench.leaderboard.sharing import can_share, in_another_process, leave_to_another_process
+from bench.leaderboard.spare import mirror, remove_others, spare_for
 from bench.leaderboard.swap import MARKER, Place, alone_in, foreign, is_folder, link_or_copy, marker_text, own_names
 
 __all__ = ["MARKER", "Page", "Part", "Written", "compare_site", "write_site"]
@@ -58,8 +60,9 @@ def write_site(
     """
     out = out.resolve()
     _check_is_ours(out)
-    place = Place(out)
     with _readable_errors(out), alone_in(out.parent):
+        spare = None if manifests is None or others is None else spare_for(manifests, out)
+        place = Place(out, spare)
         place.recover()
         try:
             known = Manifest() if manifests is None else Manifest.load(manifests, out, records or {})
@@ -75,8 +78,13 @@ def write_site(
                 builder.manifest.save(manifests, out, records or {})
             place.swap(in_background=others is not None and can_share())
         finally:
-            if place.fresh.exists():
-                shutil.rmtree(place.fresh)
+            place.discard()
+        if spare is not None and not spare.exists():
+            if can_share():
+                # The lock is held there too, so the next writer waits.
+                leave_to_another_process(partial(mirror, out, spare))
+            else:
+                mirror(out, spare)
     return Written(len(builder.manifest), builder.num_written)
 
 
@@ -88,7 +96,9 @@ class _Builder:
         self.num_written = 0
         self._old, self._fresh, self._known = old, fresh, known
         self._folders = {""}
-        fresh.mkdir()
+        if fresh.exists() and not len(known):
+            shutil.rmtree(fresh)  # of another version, whose files may stand where there are folders now
+        fresh.mkdir(parents=True, exist_ok=True)
 
     def add_all(self, pages: Iterable[Page]) -> tuple[Manifest, int]:
         """Adds files; returns what a second process tells the first one."""
@@ -105,6 +115,7 @@ class _Builder:
     def finish(self) -> None:
         """Adds the marker, and the files that others put beside the pages."""
         own = {MARKER, *(path.partition("/")[0] for path in self.manifest)}
+        remove_others(self._fresh, {*self.manifest, MARKER})
         for entry in foreign(self._old) if self._old.exists() else ():
             if entry.name in own:
                 message = f"{str(entry)!r} was not made by bench publish, and the site needs its name; move it away"
@@ -119,8 +130,13 @@ class _Builder:
             (self._fresh / parent).mkdir(parents=True, exist_ok=True)
             self._folders.add(parent)
         before, target = f"{self._old}/{page.path}", f"{self._fresh}/{page.path}"
-        signature = _signature(before)
         known, part = self._known.get(page.path), "" if page.part is None else page.part.inputs
+        if (lying := _signature(target)) is not None:
+            if known == Entry(page.inputs, part, lying):  # in the spare already
+                self.manifest[page.path] = known
+                return
+            os.unlink(target)  # noqa: PTH108 - thirty thousand times
+        signature = _signature(before)
         if signature is None or known != Entry(page.inputs, part, signature):
             is_whole = known is None or (known.inputs, known.signature) != (page.inputs, signature)
             content = None if is_whole or page.part is None else page.part.into(_read(before))

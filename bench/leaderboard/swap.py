@@ -104,19 +104,24 @@ class Place:
 
     Args:
         out: The site's folder.
+        spare: Where an older site is kept, to build the new one from; None where none is.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, spare: Path | None = None) -> None:
         self.out = out
-        self.fresh, self._ready, self._old = (
+        self._beside, self._ready, self._old = (
             out.parent / f".{out.name}.bench-{word}" for word in ("new", "next", "old")
         )
-        """`fresh` is where a new site is built; `_ready` holds a whole one."""
+        self._spare = spare
+        self.fresh = spare or self._beside
+        """Where a new site is built; `_ready` holds a whole one."""
 
     def recover(self) -> None:
         """Mends what a run left that was killed: half a site, a whole one, or a site that was to be replaced."""
-        if self.fresh.exists():
-            shutil.rmtree(self.fresh)
+        if self._beside.exists():
+            shutil.rmtree(self._beside)
+        if self._spare is not None and self._spare.exists():
+            self._adopt(self._spare)
         if self._old.exists():
             if self.out.exists():
                 self._retire(self._old, files=True)
@@ -131,6 +136,9 @@ class Place:
         Args:
             in_background: Do not wait until the files of the old one are removed; for thousands of them.
         """
+        if self._spare is not None and self.out.exists() and exchange(self._spare, self.out):
+            self._adopt(self._spare)
+            return
         self.fresh.rename(self._ready)
         if not self.out.exists():
             self._ready.rename(self.out)
@@ -142,15 +150,24 @@ class Place:
             self._retire(self._old, in_background=in_background)
 
     def _retire(self, old: Path, *, files: bool = False, in_background: bool = False) -> None:
-        """Brings what is not ours from an old site into the new one, which has its files already; removes the old."""
-        for entry in foreign(old) if self.out.exists() else ():
-            if (files or is_folder(entry)) and not os.path.lexists(self.out / entry.name):
-                entry.rename(self.out / entry.name)
+        """Brings what is not ours from an old site into the new one; removes the old."""
+        self._adopt(old, files=files)
         if in_background:
             # The lock of `alone_in` is held there too, so the next writer waits; what a kill leaves it removes.
             leave_to_another_process(partial(shutil.rmtree, old, ignore_errors=True))
         else:
             shutil.rmtree(old)
+
+    def discard(self) -> None:
+        """Removes a half-built site; what was begun in the spare is no site, and is mended by the next one."""
+        if self._spare is None and self.fresh.exists():
+            shutil.rmtree(self.fresh)
+
+    def _adopt(self, old: Path, *, files: bool = False) -> None:
+        """Brings what is not ours from an old site into the new one, which has its files already."""
+        for entry in foreign(old) if self.out.exists() else ():
+            if (files or is_folder(entry)) and not os.path.lexists(self.out / entry.name):
+                entry.rename(self.out / entry.name)
 
 
 def is_folder(path: Path) -> bool:

@@ -325,7 +325,7 @@ from pathlib import Path
 from bench.leaderboard import swap
 from bench.leaderboard.output import Page, write_site
 
-base, two_renames = Path(sys.argv[1]), sys.argv[2] == "two renames"
+base, two_renames, has_spare = Path(sys.argv[1]), sys.argv[2] == "two renames", sys.argv[2] == "spare"
 if two_renames:
     swap._renameat2 = lambda: None
 out, cache = base / "site", base / "cache"
@@ -340,7 +340,8 @@ def hook(event, args):
 
 def publish(number):
     pages = [Page.lazy("index.html", number, lambda: f"index {number}"), Page.of("boards/a.html", "same")]
-    write_site([*pages, Page.lazy("boards/b.html", number, lambda: f"b {number}")], out, manifests=cache)
+    others = [Page.lazy("boards/b.html", number, lambda: f"b {number}")]
+    write_site(pages if has_spare else pages + others, out, others=others if has_spare else None, manifests=cache)
 
 def tree():
     return {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()}
@@ -378,7 +379,7 @@ assert steps > 30, steps
 """
 
 
-@pytest.mark.parametrize("how", ["exchange", "two renames"])
+@pytest.mark.parametrize("how", ["exchange", "two renames", "spare"])
 def test_killed_at_any_step_the_next_publication_recovers(tmp_path: Path, how: str) -> None:
     """A reader finds the old site or the new one, whole; what belongs to others is never lost; nothing is left over."""
     done = subprocess.run(
@@ -412,3 +413,55 @@ def test_a_name_that_the_site_needs_is_not_taken_from_its_owner(tmp_path: Path) 
         write_site([*PAGES, Page.of("feed.xml", "ours")], tmp_path)
 
     assert (tmp_path / "feed.xml").read_text() == "mine"
+
+
+def test_a_spare_saves_the_links_and_changes_nothing(tmp_path: Path, cache: Path) -> None:
+    """A large site is built in the site before last: what changed, went or was touched since is right all the same."""
+    out = tmp_path / "site"
+
+    def publish(*pages: tuple[str, object, str]) -> int:
+        lazy = [Page.lazy(path, inputs, lambda content=content: content) for path, inputs, content in pages]
+        return write_site(lazy[:1], out, others=lazy[1:], manifests=cache).num_written
+
+    def spare() -> Path:
+        with swap.alone_in(tmp_path):  # a process in the background fills it
+            (found,) = cache.glob("*.spare")
+        return found
+
+    publish(("index.html", 0, "0"), ("boards/a.html", 1, "a"), ("boards/b.html", 1, "b"), ("old/c.html", 1, "c"))
+    assert (spare() / "boards/a.html").samefile(out / "boards/a.html")
+    (out / "CNAME").write_text("example.org")
+    (out / ".git").mkdir()
+
+    for number in (1, 2):
+        written = publish(("index.html", number, str(number)), ("boards/a.html", 1, "a"), ("boards/b.html", 1, "b"))
+        assert written == (2 if number == 1 else 1)  # the first one also lists fewer names at the top
+        assert set(_tree(out)) == {MARKER, "CNAME", "index.html", "boards/a.html", "boards/b.html"}
+        assert (out / "index.html").read_text() == str(number)
+    (out / "boards/a.html").write_text("touched")
+    publish(("index.html", 3, "3"), ("boards/a.html", 1, "a"), ("boards/b.html", 1, "b"))
+
+    assert _tree(out) == {
+        MARKER: (out / MARKER).read_bytes(),
+        "CNAME": b"example.org", "index.html": b"3", "boards/a.html": b"a", "boards/b.html": b"b",
+    }  # fmt: skip
+    assert not (out / "old").exists()
+    assert (out / ".git").is_dir()
+    assert (spare() / "boards/b.html").samefile(out / "boards/b.html")
+
+
+def test_a_spare_of_another_version_is_not_used(tmp_path: Path, cache: Path) -> None:
+    """Where the manifest is gone nothing in the spare is known."""
+    out = tmp_path / "site"
+    for _ in range(2):
+        write_site([Page.of("a", "1")], out, others=[], manifests=cache)
+    with swap.alone_in(tmp_path):
+        (spare,) = cache.glob("*.spare")
+    for path in cache.glob("*.json"):
+        path.unlink()
+    (spare / "a").unlink()
+    (spare / "a").mkdir()
+
+    write_site([Page.of("a", "2")], out, others=[], manifests=cache)
+
+    assert (out / "a").read_text() == "2"
