@@ -8,7 +8,8 @@ BenchError                    what a user can repair: printed without a tracebac
 |   |-- WeightsError          weights that are missing, altered, unsafe, or do not fit the model
 |   |-- ModelError            a factory or a forward pass that raises
 |   |-- OutputError           logits of a wrong shape
-|   `-- NonFiniteError        logits that are NaN or infinite
+|   |-- NonFiniteError        logits that are NaN or infinite
+|   `-- AuditError            answers that an audit does not believe; the figures are in the failed record
 |-- PredictionsError          predictions with missing, doubled or unknown sample ids
 |-- DeviceError               a device that is not there, or not large enough
 `-- StoreError                results that cannot be found, read or written
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import ClassVar
 
 __all__ = [
+    "AuditError",
     "BenchError",
     "DataError",
     "DeviceError",
@@ -122,6 +124,12 @@ class NonFiniteError(SubmissionError):
     """The model's logits hold NaN or infinity."""
 
     outcome = "nonfinite"
+
+
+class AuditError(SubmissionError):
+    """An audit of the evaluation failed."""
+
+    outcome = "audit_fail"
 
 
 class PredictionsError(SubmissionError):

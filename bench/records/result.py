@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from bench.files import digest_of
+from bench.records.audit import Audit
 from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText, Sha256
 from bench.records.protocol import Geometry, Precision
@@ -31,6 +32,8 @@ __all__ = [
 RunId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{12}$")]
 Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
 Scalar = str | int | float | bool | None
+_ADDED_LATER = frozenset({"audits", "layers", "limits"})
+"""Fields with a default that older records lack: left out where empty, so that a record keeps its text and run id."""
 
 
 class SubmissionRef(Record):
@@ -188,6 +191,8 @@ class Result(FileRecord):
     """What the model saw."""
     isolation: Literal["none", "process", "sandbox"] | None = None
     """How far the submission's code was kept from labels and results."""
+    audits: tuple[Audit, ...] = ()
+    """What was asked of the model while it was evaluated; see `docs/verification.md`."""
     environment: dict[str, Scalar] = {}
     """The machine and the library versions; see `bench/measure/environment.py`."""
     seeds: dict[str, int] = {}
@@ -218,6 +223,10 @@ class Result(FileRecord):
         moment = now.astimezone(UTC).replace(microsecond=0)
         draft = cls(run="00000000T000000Z-000000000000", created_at=moment.strftime("%Y-%m-%dT%H:%M:%SZ"), **fields)
         return draft.model_copy(update={"run": f"{moment:%Y%m%dT%H%M%SZ}-{draft.content_digest()[:12]}"})
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain JSON values; keys that are None, and later ones that are empty, are left out."""
+        return {key: value for key, value in super().as_json().items() if value or key not in _ADDED_LATER}
 
     def content_digest(self) -> str:
         """The sha256 of the record without its run id."""
