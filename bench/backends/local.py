@@ -26,7 +26,7 @@ from bench.measure.parameters import count_gmacs, count_parameters
 from bench.models.build import BuiltModel, build_model
 from bench.models.source import LoadedSubmission
 
-__all__ = ["LocalBackend"]
+__all__ = ["LocalBackend", "session_over"]
 
 
 class LocalBackend(Backend):
@@ -52,15 +52,32 @@ class LocalBackend(Backend):
         return self._stagers.setdefault(spec.device, Stager(spec.device))
 
 
+def session_over(built: BuiltModel, spec: RunSpec, *, background: bool) -> ModelSession:
+    """A session with a model that is on its device already, such as one in training: its parameters stay as they lie.
+
+    The caller sets its mode, and the arithmetic.
+
+    Args:
+        built: The model.
+        spec: How it is run.
+        background: Its output 0 is the background class.
+    """
+    stager = Stager(spec.device) if device_type(spec.device) == "cuda" else None
+    return _LocalSession(built, spec, stager, background=background, is_placed=True)
+
+
 class _LocalSession(ModelSession):
-    def __init__(self, built: BuiltModel, spec: RunSpec, stager: Stager | None, *, background: bool) -> None:
+    def __init__(
+        self, built: BuiltModel, spec: RunSpec, stager: Stager | None, *, background: bool, is_placed: bool = False
+    ) -> None:
         self._spec = spec
         self._stager = stager
         self._background = background
         # Convolutions run up to twice as fast on channels-last pixels, on a CPU as on a GPU.
         self._memory_format = torch.contiguous_format if device_type(spec.device) == "mps" else torch.channels_last
         try:
-            self._module = built.module.to(spec.device).to(memory_format=self._memory_format)
+            module = built.module
+            self._module = module if is_placed else module.to(spec.device).to(memory_format=self._memory_format)
             self._mean, self._std = (
                 torch.tensor(values, dtype=torch.float32, device=spec.device)
                 for values in (built.input.mean, built.input.std)

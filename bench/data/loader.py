@@ -70,6 +70,7 @@ def iter_batches(
     cache: CropCache | None = None,
     allocate: Allocate | None = None,
     turn: int | None = None,
+    positions: range | None = None,
 ) -> Generator[Batch]:
     """All samples of a dataset in canonical order, each once; the last batch is as short as it comes out.
 
@@ -86,6 +87,7 @@ def iter_batches(
         turn: Where the receiver computes on the very cores that decode: so many batches are made with all threads,
             and then none until the receiver has taken them; see `batches_a_turn`. None decodes all the time, beside a
             receiver whose work is elsewhere.
+        positions: Only these consecutive samples, where several processes share a dataset; None for all.
 
     Raises:
         DataError: The first sample in canonical order that cannot be read or decoded; nothing takes its place.
@@ -96,7 +98,8 @@ def iter_batches(
     if cache is not None:
         _check_belongs(cache, dataset, geometry, views)
     filler = _Filler(dataset, geometry, views, cache)
-    return _iterate(filler, batch_size, num_threads, allocate or _ordinary_memory, turn)
+    wanted = range(len(dataset)) if positions is None else positions
+    return _iterate(filler, wanted, batch_size, num_threads, allocate or _ordinary_memory, turn)
 
 
 def batches_a_turn(geometry: Geometry, views: ViewKind, batch_size: int) -> int:
@@ -105,18 +108,17 @@ def batches_a_turn(geometry: Geometry, views: ViewKind, batch_size: int) -> int:
 
 
 def _iterate(
-    filler: _Filler, batch_size: int, num_threads: int, allocate: Allocate, turn: int | None
+    filler: _Filler, positions: range, batch_size: int, num_threads: int, allocate: Allocate, turn: int | None
 ) -> Generator[Batch]:
     pool = ThreadPoolExecutor(max_workers=num_threads, thread_name_prefix="bench-decode")
     pending: deque[tuple[Batch, list[Future[None]]]] = deque()
-    num_samples = len(filler.dataset)
-    starts = iter(range(0, num_samples, batch_size))
-    most_ahead = turn - 1 if turn else _num_ahead(filler, min(batch_size, num_samples), num_threads)
+    starts = iter(positions[::batch_size])
+    most_ahead = turn - 1 if turn else _num_ahead(filler, min(batch_size, len(positions)), num_threads)
     try:
         while True:
             if not (turn and pending):
                 while len(pending) <= most_ahead and (start := next(starts, None)) is not None:
-                    pending.append(_begin(pool, filler, start, min(start + batch_size, num_samples), allocate))
+                    pending.append(_begin(pool, filler, start, min(start + batch_size, positions.stop), allocate))
                 if turn:
                     wait(future for _, futures in pending for future in futures)
             if not pending:
