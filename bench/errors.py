@@ -9,9 +9,16 @@ BenchError                    what a user can repair: printed without a tracebac
 |   |-- ModelError            a factory or a forward pass that raises
 |   |-- OutputError           logits of a wrong shape
 |   |-- NonFiniteError        logits that are NaN or infinite
+|   |-- TimeLimitError        a deadline has passed in the process of the submission
+|   |-- LimitError            it wanted more memory or processes than it may have
+|   |-- CrashError            its process died
+|   |-- ChannelError          it sent what no model answers
 |   `-- AuditError            answers that an audit does not believe; the figures are in the failed record
 |-- PredictionsError          predictions with missing, doubled or unknown sample ids
+|-- IsolationError            a level of isolation that cannot be had on this machine
 |-- DeviceError               a device that is not there, or not large enough
+|-- RankError                 another process of a distributed training has ended
+|-- RequeueError              a training was told to stop, saved itself and waits to be resumed: exit 75
 `-- StoreError                results that cannot be found, read or written
 
 Anything else is a bug and shows its traceback.
@@ -27,15 +34,22 @@ from typing import ClassVar
 __all__ = [
     "AuditError",
     "BenchError",
+    "ChannelError",
+    "CrashError",
     "DataError",
     "DeviceError",
+    "IsolationError",
+    "LimitError",
     "ModelError",
     "NonFiniteError",
     "OutputError",
     "PredictionsError",
+    "RankError",
     "RecordError",
+    "RequeueError",
     "StoreError",
     "SubmissionError",
+    "TimeLimitError",
     "UsageError",
     "WeightsError",
     "nearest",
@@ -75,6 +89,8 @@ class BenchError(Exception):
         self.message = message
         self.path = path
         self.key = key
+        self.log: tuple[str, ...] = ()
+        """The last lines that the process of a submission printed; they go into the failed record."""
         super().__init__(": ".join(str(part) for part in (path, key, message) if part is not None))
 
 
@@ -138,10 +154,48 @@ class PredictionsError(SubmissionError):
     outcome = "protocol_error"
 
 
+class TimeLimitError(SubmissionError):
+    """A deadline has passed in the process of the submission."""
+
+    outcome = "timeout"
+
+
+class LimitError(SubmissionError):
+    """The submission wanted more memory, processes or disk than it may have."""
+
+    outcome = "limit"
+
+
+class CrashError(SubmissionError):
+    """The process of the submission died."""
+
+    outcome = "crash"
+
+
+class ChannelError(SubmissionError):
+    """The process of the submission sent what no model answers."""
+
+    outcome = "protocol_error"
+
+
+class IsolationError(BenchError):
+    """A level of isolation cannot be had on this machine."""
+
+
 class DeviceError(BenchError):
     """The device is not there, or its memory is too small."""
 
     outcome = "oom_device"
+
+
+class RankError(BenchError):
+    """Another process of a distributed training has ended."""
+
+
+class RequeueError(BenchError):
+    """A training was told to stop, has saved itself and waits to be resumed (EX_TEMPFAIL of sysexits.h)."""
+
+    exit_code = 75
 
 
 class StoreError(BenchError):
