@@ -19,7 +19,9 @@ BenchError                    what a user can repair: printed without a tracebac
 |-- DeviceError               a device that is not there, or not large enough
 |-- RankError                 another process of a distributed training has ended
 |-- RequeueError              a training was told to stop, saved itself and waits to be resumed: exit 75
-`-- StoreError                results that cannot be found, read or written
+|-- StoreError                results that cannot be found, read or written
+`-- ChallengeError            what a challenge's rules do not allow, or a team, key or archive that they do not know
+    `-- LedgerError           a ledger that is broken, held by another process, or cannot be written
 
 Anything else is a bug and shows its traceback.
 """
@@ -40,6 +42,7 @@ __all__ = [
     "DeviceError",
     "IsolationError",
     "LimitError",
+    "LedgerError",
     "ModelError",
     "NonFiniteError",
     "OutputError",
@@ -200,3 +203,15 @@ class RequeueError(BenchError):
 
 class StoreError(BenchError):
     """Results cannot be found, read or written."""
+
+
+class ChallengeError(BenchError):
+    """The rules of a challenge do not allow it, or they do not know this team, key or archive."""
+
+    outcome = "lint_error"
+
+
+class LedgerError(ChallengeError):
+    """A ledger is broken, held by another process, or cannot be written."""
+
+    outcome = "internal_error"

@@ -1,0 +1,53 @@
+"""Requests to stop: a signal is remembered, and obeyed where a training can be saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["StopRequest", "listening"]
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Whether and how the process was asked to stop."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """The first signal that arrived; None as long as none did."""
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+
+@contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Remembers SIGTERM (of schedulers and of torchrun) and Ctrl-C; a second Ctrl-C ends the program at once.
+
+    Outside the main thread, where Python takes no signals, nothing is ever asked.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def remember(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        if number == signal.SIGINT and request.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if request.signal is None:
+            request.signal = number
+
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN and handler is not None:  # ignored under nohup, or in a background job
+                signal.signal(number, remember)
+        yield request
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
