@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.gate.process import Worker, WorkerError
 from bench.gate.raw import Block, BlockPair, Pair, Side
+from bench.measure import machine_state
+from bench.measure.machine_state import GpuCounters, read_state, steal_share
+from bench.records.blocks import MachineState
 
-__all__ = ["Launch", "SideError", "Timing", "measure_pair", "started", "why_invalid"]
+__all__ = ["Launch", "SideError", "StartedSide", "Timing", "measure_pair", "started", "why_invalid"]
 
 _START_S = 300.0
 """Importing torch and making a model may take minutes on a cold disk."""
@@ -63,8 +66,19 @@ class SideError(Exception):
         self.error = error
 
 
-def started(launch: Launch, timing: Timing, stack: ExitStack, side: Side) -> Callable[..., dict[str, Any]]:
-    """Starts a side and makes its step; returns how it is asked.
+class StartedSide(NamedTuple):
+    """A side whose step is made."""
+
+    ask: Callable[..., dict[str, Any]]
+    """Asks its process."""
+    pid: int
+    """The process."""
+    gpu: str | None
+    """What NVML calls the GPU that the step is on."""
+
+
+def started(launch: Launch, timing: Timing, stack: ExitStack, side: Side) -> StartedSide:
+    """Starts a side and makes its step.
 
     Raises:
         SideError: It failed.
@@ -85,8 +99,8 @@ def started(launch: Launch, timing: Timing, stack: ExitStack, side: Side) -> Cal
     stack.enter_context(worker)
     path = [str(launch.folder), *launch.path]
     asked = {"target": launch.target, "arguments": dict(launch.arguments), "path": path, "last": launch.is_installed}
-    ask("make", timeout_s=_START_S, **asked)
-    return ask
+    made = ask("make", timeout_s=_START_S, **asked)
+    return StartedSide(ask, worker.pid, made.get("gpu"))
 
 
 def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Timing, *, seed: int) -> Pair:
@@ -106,12 +120,14 @@ def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Ti
     """
     coins = random.Random(f"{seed}:{row}:{number}")  # noqa: S311 - no secret
     order: tuple[Side, Side] = ("head", "base") if coins.random() < 0.5 else ("base", "head")
-    before = _cpu_times()
+    begun = read_state()
     with ExitStack() as stack:
-        asked = {side: started(sides[side], timing, stack, side) for side in order}
+        up = {side: started(sides[side], timing, stack, side) for side in order}
+        counters = GpuCounters.of(up["base"].gpu or up["head"].gpu)
+        pids = [side.pid for side in up.values()]
         # One after the other: two at once would warm up against each other.
         longest_s = 60 + 40 * timing.warm_s
-        warmed = {side: asked[side]("warm", timeout_s=longest_s, warm_s=timing.warm_s) for side in order}
+        warmed = {side: up[side].ask("warm", timeout_s=longest_s, warm_s=timing.warm_s) for side in order}
         step_s = warmed["base"]["step_s"]
         steps = max(5, round(timing.block_s / step_s))
         # Generous: a block that takes thirty times as long is a process that hangs.
@@ -120,15 +136,13 @@ def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Ti
         for _ in range(timing.num_blocks):
             head_first = coins.random() < 0.5
             turns: tuple[Side, Side] = ("head", "base") if head_first else ("base", "head")
-            found = {side: Block.parse(asked[side]("block", timeout_s=timeout_s, steps=steps)) for side in turns}
-            blocks.append(
-                BlockPair(
-                    head_first=head_first,
-                    base=found["base"],
-                    head=found["head"],
-                    invalid=why_invalid(found["base"]) or why_invalid(found["head"]),
-                )
-            )
+            found, reasons = {}, []
+            for side in turns:
+                before = _gpu_state(counters, pids)
+                found[side] = Block.parse(up[side].ask("block", timeout_s=timeout_s, steps=steps))
+                reasons += [why_invalid(found[side]), machine_state.why_invalid(before, _gpu_state(counters, pids))]
+            invalid = next((reason for reason in reasons if reason is not None), None)
+            blocks.append(BlockPair(head_first=head_first, base=found["base"], head=found["head"], invalid=invalid))
     return Pair(
         row=row,
         number=number,
@@ -136,7 +150,7 @@ def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Ti
         base_step_s=step_s,
         is_warm=all(side["steady"] for side in warmed.values()),
         blocks=tuple(blocks),
-        steal_share=_steal_share(before, _cpu_times()),
+        steal_share=steal_share(begun, read_state()),
     )
 
 
@@ -147,17 +161,6 @@ def why_invalid(block: Block) -> str | None:
     return None
 
 
-def _cpu_times() -> list[int]:
-    """The times of all cores together since the start of the machine, as the kernel counts them; else nothing."""
-    try:
-        first = Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0]
-    except OSError:
-        return []
-    return [int(word) for word in first.split()[1:]]
-
-
-def _steal_share(before: list[int], after: list[int]) -> float | None:
-    if len(before) < 8 or len(after) < 8:
-        return None
-    spent = [late - early for early, late in zip(before[:8], after[:8], strict=True)]
-    return spent[7] / sum(spent) if sum(spent) else 0.0
+def _gpu_state(counters: GpuCounters | None, pids: list[int]) -> MachineState:
+    """Clocks, throttling and foreign processes of the GPU; nothing where there is none, or no NVML."""
+    return MachineState() if counters is None else MachineState(**counters.read(pids))

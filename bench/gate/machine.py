@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.measure.fingerprint import machine_fields
+from bench.measure.fingerprint import differing, machine_fields
+from bench.measure.kernel import lines_of
 from bench.records.result import Scalar
 
 __all__ = ["differences", "machine_here", "software_of"]
@@ -22,7 +23,7 @@ def machine_here(root: Path = Path("/")) -> dict[str, Scalar]:
     found = machine_fields("cpu", num_threads=0, root=root)
     del found["num_threads"]  # each row says its own
     found["gpus"] = ", ".join(_gpu_names(root))
-    found["driver"] = "".join(_lines(root / "sys/module/nvidia/version")[:1])
+    found["driver"] = "".join(lines_of(root / "sys/module/nvidia/version")[:1])
     return {key: value for key, value in found.items() if value not in (None, "")}
 
 
@@ -42,20 +43,12 @@ def differences(one: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> list[
     """What differs between two machines, a phrase a field; a field that one of them lacks counts as unknown."""
     return [
         f"{key} is {other.get(key, 'unknown')!r}, was {one.get(key, 'unknown')!r}"
-        for key in sorted({*one, *other})
-        if one.get(key) != other.get(key)
+        for key in differing(one, other, sorted({*one, *other}))
     ]
 
 
 def _gpu_names(root: Path) -> list[str]:
     """The line `Model: NVIDIA H100 80GB HBM3` of each GPU, in the order of their places."""
     files = sorted(root.glob("proc/driver/nvidia/gpus/*/information"))
-    lines = [line for file in files for line in _lines(file) if line.startswith("Model:")]
+    lines = [line for file in files for line in lines_of(file) if line.startswith("Model:")]
     return [line.partition(":")[2].strip() for line in lines]
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.errors import BenchError
+from bench.measure.kernel import kib_of
 
 __all__ = ["Worker", "WorkerError", "WorkerGrewError", "WorkerHungError", "WorkerRaisedError"]
 
@@ -200,8 +201,4 @@ def _plain(text: str) -> str:
 
 def _anonymous_mib(pid: int) -> float:
     """Anonymous memory of a process, in MiB; 0 where it cannot be read."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+    return (kib_of(f"/proc/{pid}/status", "RssAnon") or 0) / 1024

@@ -126,8 +126,8 @@ class Suite:
         """How base fails too: then a failing head says nothing about head."""
         try:
             with ExitStack() as stack:
-                ask = started(self.sides[row.name]["base"], self.timing, stack, "base")
-                ask("warm", timeout_s=60 + 40 * self.timing.warm_s, warm_s=self.timing.warm_s)
+                base = started(self.sides[row.name]["base"], self.timing, stack, "base")
+                base.ask("warm", timeout_s=60 + 40 * self.timing.warm_s, warm_s=self.timing.warm_s)
         except SideError as error:
             return error
         return None
@@ -165,8 +165,8 @@ class Suite:
         """
         with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder, ExitStack() as stack:
             file, values = Path(folder, "outputs"), array("d")
-            ask = started(self.sides[row.name][side], self.timing, stack, side)
-            num_rows = ask("outputs", timeout_s=600, file=str(file))["rows"]
+            up = started(self.sides[row.name][side], self.timing, stack, side)
+            num_rows = up.ask("outputs", timeout_s=600, file=str(file))["rows"]
             if not num_rows:
                 return None
             values.frombytes(file.read_bytes())

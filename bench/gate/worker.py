@@ -101,7 +101,7 @@ class _Desk:
     def serve(self, step: Callable[[], Any]) -> None:
         """Says that the step is made, and does with it what is asked for."""
         session = _Session(step)
-        self.answer({"python": sys.version.split()[0]})
+        self.answer({"python": sys.version.split()[0], "gpu": _gpu()})
         for request in self.requests():
             try:
                 answer = getattr(session, request["do"])(request)
@@ -205,6 +205,15 @@ class _Session:
             self.step()
             times.append(time.perf_counter_ns() - start)
         return statistics.median(times)
+
+
+def _gpu() -> str | None:
+    """What NVML calls the GPU that the step was made on; None where it is on none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    uuid = getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", None)
+    return None if uuid is None else f"GPU-{uuid}"
 
 
 def _peak_memory_kib() -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from bench.measure.kernel import lines_of
 from bench.records.result import Scalar
 
 __all__ = ["Need", "best_device_type", "environment", "needs"]
@@ -45,7 +46,7 @@ def environment(device_type: str | None = None) -> dict[str, Scalar]:
         "memory_gib": _memory_gib(),
         "container": _container(),
         "python": platform.python_version(),
-        **{name: _version(name) for name in _LIBRARIES},
+        **{name: version_of(name) for name in _LIBRARIES},
         "jpeg_library": _jpeg_library(),
     }
     if device_type is not None:
@@ -120,7 +121,8 @@ def _of_torch(device_type: str) -> dict[str, Scalar]:
     return found
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """The version of an installed package, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -139,7 +141,7 @@ def _os_name() -> str:
 
 def _cpu_model() -> str | None:
     """The processor's name as Linux tells it; elsewhere what Python knows."""
-    for line in _lines("/proc/cpuinfo"):
+    for line in lines_of("/proc/cpuinfo"):
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "Model", "Hardware"):
             return value.strip()
@@ -183,16 +185,9 @@ def _jpeg_library() -> str | None:
 
 def _driver() -> str | None:
     """The NVIDIA driver's version, as its kernel module tells."""
-    for line in _lines("/proc/driver/nvidia/version"):
+    for line in lines_of("/proc/driver/nvidia/version"):
         words = line.split()
         if "Module" in words:
             rest = words[words.index("Module") + 1 :]
             return next((word for word in rest if word[:1].isdigit()), None)
     return None
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []

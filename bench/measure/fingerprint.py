@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from bench.files import canonical_json
-from bench.measure.environment import environment
+from bench.measure.environment import environment, version_of
+from bench.measure.kernel import lines_of
 from bench.records.result import Scalar
 
 __all__ = [
@@ -60,7 +60,7 @@ def _hash(fields: object) -> str:
     return hashlib.sha256(canonical_json(fields).encode()).hexdigest()[:16]
 
 
-def differing(one: Mapping[str, Scalar], other: Mapping[str, Scalar], fields: Mapping[str, Scalar]) -> list[str]:
+def differing(one: Mapping[str, Scalar], other: Mapping[str, Scalar], fields: Iterable[str]) -> list[str]:
     """The hashed fields in which two environments differ, for the sentence that refuses to compare them.
 
     Args:
@@ -105,9 +105,9 @@ def software_fields(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
     backends: Any = torch.backends  # torch's stubs do not know these settings yet
     return {
         "torch": str(torch.__version__),
-        "torchvision": _version("torchvision"),
-        "timm": _version("timm"),
-        "triton": _version("triton"),
+        "torchvision": version_of("torchvision"),
+        "timm": version_of("timm"),
+        "triton": version_of("triton"),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,  # type: ignore[no-untyped-call]
         "python_series": ".".join(platform.python_version_tuple()[:2]),
@@ -188,15 +188,5 @@ def gpu_uuid(device: str) -> str | None:
     return None if uuid is None else f"GPU-{uuid}"
 
 
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _line(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None
+    return "".join(lines_of(path)[:1]).strip() or None

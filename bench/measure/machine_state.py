@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.measure.kernel import lines_of
 from bench.records.blocks import MachineState
 from bench.records.result import Scalar
 
-__all__ = ["GpuCounters", "complaints", "read_state", "why_invalid"]
+__all__ = ["GpuCounters", "complaints", "read_state", "steal_share", "why_invalid"]
 
 T = TypeVar("T")
 
@@ -57,11 +58,11 @@ class GpuCounters:
         except RuntimeError:
             return None
 
-    def read(self, own_pid: int | None) -> dict[str, Any]:
+    def read(self, own_pids: Collection[int]) -> dict[str, Any]:
         """The fields of `MachineState` that are about a GPU; what NVML does not tell is left out.
 
         Args:
-            own_pid: The measured process, which is not foreign; None where there is none.
+            own_pids: The processes that are measured, which are not foreign.
         """
         nvml, handle = self._nvml, self._handle
         processes = self._told(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
@@ -75,10 +76,10 @@ class GpuCounters:
             "power_brake_ns": self._field(_POWER_BRAKE),
         }
         if processes is not None:
-            own = [process for process in processes if process.pid == own_pid]
-            # A container may see its own process under the number that it has outside: one of them is ours.
-            found["num_foreign"] = max(0, len(processes) - int(own_pid is not None))
-            memory = own[0].usedGpuMemory if own else None
+            own = [process.usedGpuMemory for process in processes if process.pid in own_pids]
+            # A container may see its own processes under the numbers that they have outside: so many of them are ours.
+            found["num_foreign"] = max(0, len(processes) - len(own_pids))
+            memory = _sum(*own)
             found["device_memory_mib"] = None if memory is None else memory / 2**20
         return {key: value for key, value in found.items() if value is not None}
 
@@ -124,12 +125,14 @@ def _sum(*values: int | None) -> int | None:
     return sum(known) if known else None
 
 
-def read_state(gpu: GpuCounters | None = None, *, own_pid: int | None = None, root: Path = Path("/")) -> MachineState:
+def read_state(
+    gpu: GpuCounters | None = None, *, own_pids: Collection[int] = (), root: Path = Path("/")
+) -> MachineState:
     """The machine now.
 
     Args:
         gpu: The GPU that is measured on, if any.
-        own_pid: The measured process.
+        own_pids: The processes that are measured.
         root: Where `proc` and `sys` lie.
     """
     ticks = _ticks(root)
@@ -137,7 +140,7 @@ def read_state(gpu: GpuCounters | None = None, *, own_pid: int | None = None, ro
         "load_1min": _load(root),
         "pressure_us": _pressure(root),
         "core_throttles": _core_throttles(root),
-        **({} if gpu is None else gpu.read(own_pid)),
+        **({} if gpu is None else gpu.read(own_pids)),
     }
     if len(ticks) >= 8:
         # user, nice, system, idle, iowait, irq, softirq, steal; see proc_stat(5)
@@ -147,18 +150,18 @@ def read_state(gpu: GpuCounters | None = None, *, own_pid: int | None = None, ro
 
 
 def _ticks(root: Path) -> list[int]:
-    lines = _lines(root / "proc/stat")
+    lines = lines_of(root / "proc/stat")
     return [int(word) for word in lines[0].split()[1:]] if lines else []
 
 
 def _load(root: Path) -> float | None:
-    lines = _lines(root / "proc/loadavg")
+    lines = lines_of(root / "proc/loadavg")
     return float(lines[0].split()[0]) if lines else None
 
 
 def _pressure(root: Path) -> int | None:
     """The total of the line `some avg10=0.00 avg60=0.00 avg300=0.00 total=123`."""
-    for line in _lines(root / "proc/pressure/cpu"):
+    for line in lines_of(root / "proc/pressure/cpu"):
         if line.startswith("some"):
             return int(line.rpartition("total=")[2])
     return None
@@ -166,15 +169,8 @@ def _pressure(root: Path) -> int | None:
 
 def _core_throttles(root: Path) -> int | None:
     files = sorted(root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count"))
-    counts = [int(lines[0]) for file in files if (lines := _lines(file))]
+    counts = [int(lines[0]) for file in files if (lines := lines_of(file))]
     return sum(counts) if counts else None
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
 
 
 def why_invalid(before: MachineState, after: MachineState) -> str | None:
@@ -211,6 +207,13 @@ def complaints(states: Collection[tuple[MachineState, MachineState]], *, own_cpu
     if any(state.num_foreign for pair in states for state in pair):
         said.append("Other processes computed on the GPU: it was shared.")
     return said
+
+
+def steal_share(before: MachineState, after: MachineState) -> float | None:
+    """The share of all cores' time that other virtual machines took meanwhile; None where it is not told."""
+    states = [(before, after)]
+    steal, total = _total(states, "steal_ticks"), _total(states, "total_ticks")
+    return None if steal is None or total is None else steal / max(1, total)
 
 
 def _total(states: Collection[tuple[MachineState, MachineState]], name: str) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 import bench
 from bench.errors import DeviceError
 from bench.gate.process import Worker
+from bench.measure.kernel import kib_of
 from bench.measure.machine_state import GpuCounters, read_state, why_invalid
 from bench.records.blocks import LoadRun, MachineState, OrderStatistic, Replicate, TimedBlock
 from bench.records.throughput import Throughput
@@ -112,7 +113,7 @@ def measure_replicate(
         found |= ask("costs")
         if number == 0 and setup.device.startswith("cuda"):
             found |= ask("matmul")
-        after = read_state(gpu, own_pid=worker.pid)
+        after = read_state(gpu, own_pids=[worker.pid])
     return Replicate(before=before, after=after, **{key: value for key, value in found.items() if value is not None})
 
 
@@ -130,7 +131,7 @@ def _blocks(
 
 
 def _gpu_state(gpu: GpuCounters | None, worker: Worker) -> MachineState | None:
-    return None if gpu is None else MachineState(**gpu.read(worker.pid))
+    return None if gpu is None else MachineState(**gpu.read([worker.pid]))
 
 
 def _loads(ask: Ask, setup: Setup, spec: Throughput, step_s: float, number: int) -> Iterator[LoadRun]:
@@ -169,11 +170,8 @@ def _energy(ask: Ask, spec: Throughput, gpu: GpuCounters | None) -> dict[str, An
 
 def available_memory_mib() -> float | None:
     """Memory that processes can still take, in MiB; None where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("MemAvailable")), None)
+    available = kib_of("/proc/meminfo", "MemAvailable")
+    return None if available is None else available / 1024
 
 
 def num_cores() -> int:

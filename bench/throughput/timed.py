@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import cycle
-from pathlib import Path
 from typing import Any, ParamSpec
 
 from bench.measure.arrivals import arrival_times, serve
+from bench.measure.high_water import forget_high_water, high_water_mib
 from bench.measure.latency import order_statistics
 from bench.records.result import Scalar
 from bench.throughput.checking import Made, compared
@@ -111,10 +111,9 @@ class Timed:
         """Loads the model, stages inputs, and makes the step; high-water marks of memory count from here."""
         import torch
 
-        from bench.backends.steps import NUM_STAGED, ready_model, staged_inputs, torch_format, training_step
+        from bench.backends.steps import NUM_STAGED, ready_model, staged_inputs, training_step
 
         setup = self.setup
-        self._format = torch_format(setup.memory_format)
         if setup.scenario == "end-to-end":
             self._step = file_pass(setup, self._held)
         else:
@@ -237,7 +236,7 @@ class Timed:
         """High-water marks of memory, in MiB, processor time, and what was compiled."""
         import torch
 
-        host = _high_water_mib()
+        host = high_water_mib()
         found: dict[str, Any] = {"own_cpu_s": sum(os.times()[:4]), "peak_memory_mib": host}
         if self._is_cuda:
             found |= {
@@ -274,10 +273,7 @@ class Timed:
 
             torch.cuda.synchronize(self.setup.device)
             torch.cuda.reset_peak_memory_stats(self.setup.device)
-        try:
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM
-        except OSError:
-            return  # then the mark counts from the start of the process
+        forget_high_water()
 
 
 def _dynamo_count(group: str, name: str | None) -> int:
@@ -286,18 +282,3 @@ def _dynamo_count(group: str, name: str | None) -> int:
 
     found = counters[group]
     return int(found[name] if name is not None else sum(found.values()))
-
-
-def _high_water_mib() -> float | None:
-    """The largest resident memory of this process, in MiB."""
-    import resource
-    import sys
-
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

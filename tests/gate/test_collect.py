@@ -41,6 +41,25 @@ def test_a_pair_measures_the_ratio_of_two_sides(tmp_path: Path) -> None:
     assert block.peak_memory_kib > 1000
 
 
+def test_a_pair_on_a_gpu_counts_what_nvml_says_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heat, a power brake, or a process of somebody else spoil a block; the other side's process does not."""
+    seen: list[list[int]] = []
+
+    class Counters:
+        def read(self, own_pids: list[int]) -> dict[str, Any]:
+            seen.append(list(own_pids))
+            # The fourth block of six runs hot: it lies between the seventh and the eighth reading.
+            return {"num_foreign": 0, "thermal_ns": 0 if len(seen) < 8 else 5}
+
+    monkeypatch.setattr("bench.gate.collect.GpuCounters", type("Nvml", (), {"of": lambda _: Counters()}))
+
+    pair = _pair(tmp_path)
+
+    assert [blocks.invalid for blocks in pair.blocks] == [None, "the GPU was slowed down by heat", None]
+    assert all(len(set(pids)) == 2 for pids in seen)
+    assert pair.steal_share is not None
+
+
 def test_coins_repeat_with_the_seed_and_differ_between_pairs(tmp_path: Path) -> None:
     """A pair that is measured again after a kill draws the same order."""
 

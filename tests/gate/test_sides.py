@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Path:
 
 def _outputs(side: Prepared, row: Row, tmp_path: Path) -> bytes:
     with ExitStack() as stack:
-        ask = started(launch_of(side, row, (".",)), QUICK, stack, "base")
+        ask = started(launch_of(side, row, (".",)), QUICK, stack, "base").ask
         ask("outputs", timeout_s=60, file=str(tmp_path / "outputs"))
     return (tmp_path / "outputs").read_bytes()
 

@@ -41,7 +41,7 @@ def test_a_gpu_and_its_driver_are_described(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _index: Properties)
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
     line = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build"
-    monkeypatch.setattr(module, "_lines", lambda path: [line] if "nvidia" in path else [])
+    monkeypatch.setattr(module, "lines_of", lambda path: [line] if "nvidia" in path else [])
     found = environment("cuda")
     assert (found["gpu"], found["num_gpus"], found["gpu_memory_gib"]) == ("NVIDIA L4", 2, 24.0)
     assert (found["cudnn"], found["driver"]) == (91002, "580.65.06")

@@ -49,7 +49,7 @@ def test_counters_that_are_not_told_are_missing_and_never_zero() -> None:
     """In a slice of a device the driver refuses most of it."""
     gpu = GpuCounters("GPU-1", nvml(HandleByUUID="handle", Temperature=40, fields={74: 5, 269: 0, 270: 7}))
 
-    assert gpu.read(own_pid=1) == {"temperature_c": 40, "power_cap_ns": 5, "thermal_ns": 7}
+    assert gpu.read(own_pids=[1]) == {"temperature_c": 40, "power_cap_ns": 5, "thermal_ns": 7}
     assert gpu.energy_mj() is None
     assert set(gpu.settings().values()) == {None}
 
@@ -59,9 +59,10 @@ def test_the_measured_process_is_not_foreign() -> None:
     processes = [SimpleNamespace(pid=7, usedGpuMemory=3 << 20), SimpleNamespace(pid=8, usedGpuMemory=None)]
     gpu = GpuCounters("GPU-1", nvml(HandleByUUID="handle", ComputeRunningProcesses=processes))
 
-    assert gpu.read(own_pid=7) == {"num_foreign": 1, "device_memory_mib": 3.0}
-    assert gpu.read(own_pid=9) == {"num_foreign": 1}
-    assert gpu.read(own_pid=None) == {"num_foreign": 2}
+    assert gpu.read(own_pids=[7]) == {"num_foreign": 1, "device_memory_mib": 3.0}
+    assert gpu.read(own_pids=[9]) == {"num_foreign": 1}
+    assert gpu.read(own_pids=[]) == {"num_foreign": 2}
+    assert gpu.read(own_pids=[7, 8]) == {"num_foreign": 0, "device_memory_mib": 3.0}
 
 
 def test_a_device_that_nvml_does_not_know_has_no_counters() -> None:
