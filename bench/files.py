@@ -170,7 +170,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(_read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and nesting without end
         raise RecordError(f"is not valid TOML: {error}", path=path) from error
 
 
@@ -182,7 +182,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and nesting without end
         raise RecordError(f"is not valid JSON: {error}", path=path) from error
     if not isinstance(value, dict):
         raise RecordError(f"holds {type(value).__name__}, expected a JSON object", path=path)
