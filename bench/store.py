@@ -1,8 +1,8 @@
 """The store of results: found, added, retracted; never edited.
 
 Below the results folder, in git: `<protocol>/<team>/<name>/<run>.json`, and beside it `<run>.bits` (which images are
-right), `<run>.classes.json` (counts by class), `<run>.blocks.json` (raw times of a throughput run) and, once withdrawn,
-`<run>.retract.json`.
+right), `<run>.classes.json` (counts by class), `<run>.blocks.json` (raw times of a throughput run),
+`<run>.attempts.json` (every attempt of a training) and, once withdrawn, `<run>.retract.json`.
 Below the predictions folder, not in git: `<sha256>.parquet`, addressed by the content of their columns.
 A result file is written last, so a result that is there is complete. Two writers never touch one file.
 """
@@ -28,10 +28,11 @@ from bench.records.correctness import Correctness
 from bench.records.equal_run import EqualRun
 from bench.records.predictions import Predictions
 from bench.records.result import PredictionsRef, Result, Retraction
+from bench.records.training import Attempts
 
 __all__ = ["Scan", "Store", "Stored"]
 
-_SIDECARS = (".blocks.json", ".classes.json", ".retract.json")
+_SIDECARS = (".attempts.json", ".blocks.json", ".classes.json", ".retract.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +196,7 @@ class Store:
         correctness: Correctness | None = None,
         breakdown: Breakdown | None = None,
         blocks: Blocks | None = None,
+        attempts: Attempts | None = None,
     ) -> Path:
         """Adds a result and what lies beside it; the result's own file comes last.
 
@@ -212,6 +214,8 @@ class Store:
             write_atomic(path.with_suffix(".classes.json"), breakdown.to_text())
         if blocks is not None:
             write_atomic(path.with_suffix(".blocks.json"), blocks.to_text())
+        if attempts is not None:
+            write_atomic(path.with_suffix(".attempts.json"), attempts.to_text())
         write_atomic(path, result.to_text())
         return path
 
@@ -301,6 +305,20 @@ class Store:
         if blocks.sha256() != stored.result.blocks:
             raise RecordError("does not hold the times that the result names; restore the file", path=path)
         return blocks
+
+    def attempts(self, stored: Stored) -> Attempts | None:
+        """A run's attempts, or None where it is no training.
+
+        Raises:
+            RecordError: The file is missing, broken, or another one than the result names.
+        """
+        if stored.result.training is None:
+            return None
+        path = stored.path.with_suffix(".attempts.json")
+        attempts = Attempts.load(path)
+        if attempts.sha256() != stored.result.training.attempts:
+            raise RecordError("does not hold the attempts that the result names; restore the file", path=path)
+        return attempts
 
     def of_entry(self, team: str, name: str) -> list[Stored]:
         """The valid results of one submission under all protocols, sorted by run."""

@@ -13,6 +13,7 @@ from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText, Sha256
 from bench.records.protocol import Geometry, Precision
 from bench.records.submission import Claims, Colour, TrainingOrigin
+from bench.records.training import TrainingSummary
 
 __all__ = [
     "Cost",
@@ -121,6 +122,8 @@ class Estimate(Record):
     """For a proportion: how many images, a whole number."""
     num_classes: int | None = None
     """For a mean over classes: how many classes are present in the ground truth."""
+    sd: float | None = None
+    """For a mean over the attempts of a training: their standard deviation."""
 
 
 class Cost(Record):
@@ -132,6 +135,10 @@ class Cost(Record):
     """Lower end of the 95 % interval."""
     ci_high: float | None = None
     """Upper end of the 95 % interval."""
+    lowest: float | None = None
+    """For a median over the attempts of a training: the smallest of them."""
+    highest: float | None = None
+    """And the largest; missing where an attempt never got there."""
     unit: str
     """The unit, such as `img/s`."""
     device: str | None = None
@@ -183,6 +190,8 @@ class Result(FileRecord):
     """Where the answers lie."""
     blocks: Sha256 | None = None
     """The digest of the raw times in `<run>.blocks.json`, beside the result."""
+    training: TrainingSummary | None = None
+    """The attempts of a training, which lie in `<run>.attempts.json`, beside the result."""
     precision: Precision | None = None
     """The arithmetic that the model ran in."""
     device_type: Literal["cpu", "cuda", "mps"] | None = None
