@@ -40,8 +40,8 @@ def mean_of_runs(values: Sequence[float]) -> MeanOfRuns:
     Args:
         values: One a run, at least one.
 
-    >>> mean_of_runs([0.75, 0.76, 0.77])
-    MeanOfRuns(value=0.76, sd=0.01..., interval=Interval(low=0.735..., high=0.784...))
+    >>> mean_of_runs([2.0, 4.0, 6.0])
+    MeanOfRuns(value=4.0, sd=2.0, interval=Interval(low=-0.96..., high=8.96...))
     """
     value = math.fsum(values) / len(values)
     if len(values) == 1:
