@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.files import digest_of
-from bench.gate.changes import changes
 from bench.gate.history import PastRun
 from bench.records.result import Result
+from bench.stats.changes import changes
 
 __all__ = ["Point", "Proposal", "Series", "history_series", "proposals", "result_series"]
 

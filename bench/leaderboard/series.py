@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 from bench.leaderboard.facts import arithmetic_words
 from bench.records.result import Cost, Result
+from bench.stats import changes
 from bench.store import Stored
 
 __all__ = [
@@ -32,6 +35,10 @@ COSTS = ("throughput_img_s", "train_throughput_img_s")
 """The costs that have a history."""
 SMALLEST_EVENT = 0.05
 """Neighbours that differ by less, relative to the earlier one, are no event."""
+LONG = 20
+"""From so many runs on events are change points of the series, and not differences of neighbours."""
+_NEWEST = 100
+"""So many of its newest runs are searched for change points: the time grows with their square."""
 TICKS = ("torch", "driver", "CUDA")
 """The conditions whose change is drawn."""
 
@@ -117,10 +124,17 @@ class Event(NamedTuple):
     key: SeriesKey
     before: Point
     after: Point
-    change: float
-    """Relative to the earlier one: -0.5 is half the speed."""
+    levels: tuple[float, float]
+    """Images a second before and after: of the two runs, or the medians of the segments of a long series."""
     changed: tuple[Change, ...]
     """What else differs between the two runs."""
+    segments: tuple[int, int] | None = None
+    """How many runs lie before and after, where this is a change point of a long series."""
+
+    @property
+    def change(self) -> float:
+        """Relative to what was before: -0.5 is half the speed."""
+        return self.levels[1] / self.levels[0] - 1
 
     @property
     def has_intervals(self) -> bool:
@@ -158,17 +172,36 @@ def series_of(stored: Iterable[Stored]) -> tuple[list[Series], int]:
 
 
 def events(series: Series) -> list[Event]:
-    """The neighbours of a series that differ by 5 % or more and whose intervals, where both have one, lie apart.
+    """Where a series changes by 5 % or more: this is a screen and no test, it says where to look.
 
-    This is a screen and no test: it says where to look. Segments of many runs and their change points would take its
-    place here, with the same events as answer.
+    A short series changes between neighbours whose intervals, where both have one, lie apart; a long one at its change
+    points (`bench.stats.changes`), between the medians of the segments before and after.
     """
-    found = []
+    return list(_change_points(series) if len(series.points) >= LONG else _steps(series))
+
+
+def _change_points(series: Series) -> Iterator[Event]:
+    points = series.points[-_NEWEST:]
+    found = _changes(tuple(math.log(point.value) for point in points))
+    borders = [0, *(change.place for change in found), len(points)]
+    for start, place, end in zip(borders, borders[1:], borders[2:], strict=False):
+        before, after = points[place - 1], points[place]
+        low, high = (median(point.value for point in points[a:b]) for a, b in ((start, place), (place, end)))
+        sizes = (place - start, end - place)
+        yield Event(series.key, before, after, (low, high), changes_of(before, after), sizes)
+
+
+@lru_cache(maxsize=4096)
+def _changes(logs_T: tuple[float, ...]) -> tuple[changes.Change, ...]:
+    """The same series is asked for its drawing and for the table."""
+    return tuple(changes.changes(logs_T, least_step=math.log1p(SMALLEST_EVENT)))
+
+
+def _steps(series: Series) -> Iterator[Event]:
     for before, after in pairwise(series.points):
         change = after.value / before.value - 1
         if abs(change) >= SMALLEST_EVENT and not _overlap(before, after):
-            found.append(Event(series.key, before, after, change, changes_of(before, after)))
-    return found
+            yield Event(series.key, before, after, (before.value, after.value), changes_of(before, after))
 
 
 def changes_of(before: Point, after: Point) -> tuple[Change, ...]:

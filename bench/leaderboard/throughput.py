@@ -125,13 +125,20 @@ def _event(event: Event, place: int, titles: Mapping[str, str]) -> dict[str, Any
         "protocol": titles[key.protocol],
         "status": key.status,
         "days": list(dict.fromkeys((before.day, after.day))),
-        "before": throughput_words(before.value),
-        "after": throughput_words(after.value),
+        "before": throughput_words(event.levels[0]),
+        "after": throughput_words(event.levels[1]),
         "change": change_text(event.change),
         "is_slower": event.change < 0,
         "changed": change_words(event.changed) or ["nothing that is recorded"],
-        "evidence": "intervals lie apart" if event.has_intervals else "one run each: no evidence of a cause",
+        "evidence": _evidence(event),
     }
+
+
+def _evidence(event: Event) -> str:
+    if event.segments is not None:
+        before, after = event.segments
+        return f"change point: medians of {before} and {after} runs"
+    return "intervals lie apart" if event.has_intervals else "one run each: no evidence of a cause"
 
 
 def script_data(series: Sequence[Series], titles: Mapping[str, str]) -> dict[str, Any]:

@@ -106,6 +106,21 @@ def test_an_event_is_a_difference_of_5_percent_outside_the_intervals(
         assert event.has_intervals == (None not in half_widths)
 
 
+def test_a_long_series_changes_at_its_change_points() -> None:
+    """Noise of single runs is no event, a step of many runs is one; both levels are medians."""
+    noise = [1.0, 1.03, 0.97, 1.09, 1.0, 0.98, 1.02, 0.91, 1.01, 0.99]
+    before, after = [100 * factor for factor in noise * 2], [88 * factor for factor in noise]
+    assert events(_series(*(speed_of(value=value, days=day) for day, value in enumerate(before)))) == []
+    series = _series(*(speed_of(value=value, days=day) for day, value in enumerate([*before, *after])))
+
+    (event,) = events(series)
+
+    assert event.segments == (20, 10)
+    assert event.after == series.points[20]
+    assert event.levels == pytest.approx((100.0, 88.0), rel=0.01)
+    assert event.change == pytest.approx(-0.12, abs=0.01)
+
+
 def test_only_neighbours_are_compared() -> None:
     """A slow drift is no event; a drop and a rise are two."""
     drift = _series(*(speed_of(value=100 * 1.04**day, days=day) for day in range(6)))

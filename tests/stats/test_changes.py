@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.gate.changes import MIN_SEGMENT, _best_of_segment, changes, divergence
+from bench.stats.changes import MIN_SEGMENT, _best_of_segment, changes, divergence
 
 
 def _energy(first: list[float], second: list[float]) -> float:
