@@ -1,8 +1,8 @@
 """Ed25519 keys and signatures: who stands for an archive, a ledger's entry or a result.
 
-A secret key is a file that only its owner may read. A public key is one line of text, `ed25519:` and 64 hex digits, which
-stands in files that everybody reads. Each signature says what it is for (`purpose`), so that one that was made for an
-archive is worth nothing under a result. The arithmetic is libsodium's, through PyNaCl, imported when a key is first used.
+A secret key is a file that only its owner may read. A public key is one line of text, `ed25519:` and 64 hex digits,
+that stands in files which everybody reads. Each signature says what it is for (`purpose`), so that one made for an
+archive is worth nothing under a result. The arithmetic is libsodium's, through PyNaCl, imported when a key is used.
 """
 
 from __future__ import annotations
