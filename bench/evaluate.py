@@ -10,7 +10,7 @@ from bench.backends.run import OpenCache, Progress, RunOptions, run_all
 from bench.data.cache import CropCache, open_crops
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset
-from bench.errors import BenchError, SubmissionError, UsageError
+from bench.errors import AuditError, BenchError, SubmissionError, UsageError
 from bench.models.source import LoadedSubmission
 from bench.plan import Outcome, Plan
 from bench.records.equal_run import EqualRun
@@ -159,7 +159,10 @@ def _run(
                 plan.fail(submission, key, measured)
                 outcomes[index] = measured
             else:
-                outcomes[index] = plan.keep(submission, key, measured)
+                try:
+                    outcomes[index] = plan.keep(submission, key, measured)
+                except AuditError as error:
+                    outcomes[index] = error
     # The same submission named twice is one run.
     return outcomes | {index: outcomes[first[key]] for index, key in keys.items() if index not in outcomes}
 

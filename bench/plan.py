@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from bench.backends.device import device_type
 from bench.backends.run import Measured
 from bench.data.dataset import Dataset
-from bench.errors import BenchError
+from bench.errors import AuditError, BenchError
 from bench.models.source import LoadedSubmission
+from bench.records.audit import Audit, failed
 from bench.records.equal_run import EqualRun
 from bench.records.protocol import Precision, Protocol
 from bench.records.result import DatasetRef, Failure, Result
@@ -64,7 +65,13 @@ class Plan:
         return None if found is None else Outcome(found.result, found.path, reused=True)
 
     def keep(self, submission: LoadedSubmission, key: EqualRun, measured: Measured) -> Outcome:
-        """Scores what a run gave, and writes predictions and result."""
+        """Scores what a run gave, and writes predictions and result.
+
+        Raises:
+            AuditError: An audit failed; the failed result is written, with the figures of the audits.
+        """
+        if refused := failed(measured.audits):
+            raise self._fail_audits(submission, key, measured, refused)
         started = time.perf_counter()
         scored = score(measured.predictions, self.dataset.labels_N, self.protocol, self.dataset.classes)
         result = Result.create(
@@ -75,9 +82,10 @@ class Plan:
             isolation=measured.isolation,
             costs=measured.costs,
             environment=measured.environment,
+            audits=measured.audits,
             timing=measured.timing | {"score_s": round(time.perf_counter() - started, 3)},
             notes=measured.notes + scored.notes,
-            **scored.fields,
+            **scored.fields | {"seeds": scored.fields["seeds"] | measured.seeds},
             **self._identity(submission, key),
         )
         path = self.store.add(result, correctness=scored.correctness, breakdown=scored.breakdown)
@@ -89,6 +97,29 @@ class Plan:
         failure = Failure(outcome=error.outcome, message=str(error), log=tuple(lines[-20:]))
         identity = self._identity(submission, key)
         self.store.add(Result.create(now=datetime.now(UTC), status="failed", failure=failure, **identity))
+
+    def _fail_audits(
+        self, submission: LoadedSubmission, key: EqualRun, measured: Measured, refused: tuple[Audit, ...]
+    ) -> AuditError:
+        """Writes the record of a run whose answers are not believed; they are kept as evidence, and not scored."""
+        said = " ".join(f"{audit.id} ({audit.title}): {audit.sentence}" for audit in refused)
+        error = AuditError(f"{len(refused)} of {len(measured.audits)} audits failed. {said}")
+        result = Result.create(
+            now=datetime.now(UTC),
+            status="failed",
+            failure=Failure(outcome=error.outcome, message=str(error)),
+            predictions=self.store.add_predictions(measured.predictions),
+            input=measured.input,
+            isolation=measured.isolation,
+            audits=measured.audits,
+            environment=measured.environment,
+            seeds=measured.seeds,
+            timing=measured.timing,
+            notes=measured.notes,
+            **self._identity(submission, key),
+        )
+        self.store.add(result)
+        return error
 
     def _identity(self, submission: LoadedSubmission, key: EqualRun) -> dict[str, Any]:
         """The fields of a result that are known before anything is run."""

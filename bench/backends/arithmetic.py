@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from bench.records.protocol import Precision
+from bench.records.result import Scalar
 
-__all__ = ["AUTOCAST", "arithmetic"]
+__all__ = ["AUTOCAST", "arithmetic", "settings_now"]
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions in which autocast acts inside the model; weights and the normalised input stay float32."""
@@ -49,3 +50,18 @@ def arithmetic(precision: Precision) -> Iterator[None]:
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
         torch.set_deterministic_debug_mode(debug_mode)
         memory.fill_uninitialized_memory = filled
+
+
+def settings_now() -> dict[str, Scalar]:
+    """The settings of torch that can move a number or a speed, as they are in this process now."""
+    backends: Any = torch.backends
+    return {
+        "matmul_fp32_precision": backends.cuda.matmul.fp32_precision,
+        "conv_fp32_precision": backends.cudnn.conv.fp32_precision,
+        "rnn_fp32_precision": backends.cudnn.rnn.fp32_precision,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic_debug_mode": torch.get_deterministic_debug_mode(),
+        "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "num_threads": torch.get_num_threads(),
+    }

@@ -78,6 +78,13 @@ class ModelSession(ABC):
         """The model's answers to one batch; errors as those of `submit`."""
         return self.submit(images_NHWC)()
 
+    def settings(self) -> dict[str, Scalar]:
+        """Torch's settings as they are now where the model runs, and `weights`, a digest of the model's state.
+
+        Nothing where the place to run cannot tell.
+        """
+        return {}
+
     @abstractmethod
     def gmacs(self, img_size: int) -> float:
         """Multiply-adds of one image, in units of 10^9.

@@ -12,9 +12,11 @@ from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bench.audits.evidence import Evidence
+from bench.backends.audited import AuditPlan, TrackAudit
 from bench.backends.base import Logits, ModelSession, PendingLogits
+from bench.backends.views import average_views
 from bench.data.dataset import Dataset
 from bench.data.loader import Batch
 from bench.errors import BenchError, NonFiniteError
@@ -36,7 +38,11 @@ class Answered(NamedTuple):
     num_ties_at_5: int
     """Images whose fifth and sixth logit are equal."""
     seconds: float
-    """Wall time that this host spent with the model: giving batches, waiting, ranking."""
+    """Wall time that this host spent with the model: giving batches, waiting, ranking; the audits apart."""
+    evidence: Evidence | None = None
+    """What the audits brought to light."""
+    audit_s: float = 0.0
+    """Wall time of the audits."""
 
 
 def answer(
@@ -46,6 +52,7 @@ def answer(
     on_progress: Callable[[int, int], None] | None = None,
     *,
     turn: int = 1,
+    audits: Sequence[AuditPlan | None] | None = None,
 ) -> list[Answered | BenchError]:
     """Shows every batch to every model, once and in order.
 
@@ -55,6 +62,7 @@ def answer(
         dataset: The images that the batches are about.
         on_progress: Called with the index of a model and how many more images it has answered.
         turn: How many batches a model gets before the next model's turn, so that its weights stay in the caches.
+        audits: How each model is audited among its batches; None for not at all.
 
     Returns:
         For each model its answers, or the error that ended its part; the others go on.
@@ -62,7 +70,8 @@ def answer(
     Raises:
         DataError: An image cannot be decoded.
     """
-    tracks = [_Track(session, dataset) for session in sessions]
+    plans = audits or [None] * len(sessions)
+    tracks = [_Track(session, dataset, plan) for session, plan in zip(sessions, plans, strict=True)]
     stream = iter(batches)
     while group := list(islice(stream, turn)):
         for (index, track), batch in product(enumerate(tracks), group):
@@ -82,7 +91,7 @@ def answer(
 class _Track:
     """One model's way through the batches."""
 
-    def __init__(self, session: ModelSession, dataset: Dataset) -> None:
+    def __init__(self, session: ModelSession, dataset: Dataset, plan: AuditPlan | None) -> None:
         self.session = session
         self.dataset = dataset
         self.labels_N = dataset.labels_N
@@ -92,6 +101,8 @@ class _Track:
         self.error: BenchError | None = None
         self.seconds = 0.0
         self.num_left = len(dataset)
+        self.audit = None if plan is None else TrackAudit(session, dataset, plan)
+        self.answered_at = 0.0
 
     def give(self, batch: Batch) -> int:
         """Submits a batch and takes in the answers to an earlier one; returns how many images that were."""
@@ -100,61 +111,71 @@ class _Track:
         started = time.perf_counter()
         before = self.num_left
         try:
-            self.in_flight.append((batch.start, batch.count, self.session.submit(batch.images_NHWC)))
-            if len(self.in_flight) > _IN_FLIGHT:
-                self._take()
+            if self.audit is None:
+                self._submit(batch)
+            else:
+                self._submit_audited(batch, self.audit)
         except BenchError as error:
             self.error = error
         self.seconds += time.perf_counter() - started
         return before - self.num_left
 
+    def _submit(self, batch: Batch) -> None:
+        self.in_flight.append((batch.start, batch.count, self.session.submit(batch.images_NHWC)))
+        if len(self.in_flight) > _IN_FLIGHT:
+            self._take()
+
+    def _submit_audited(self, batch: Batch, audit: TrackAudit) -> None:
+        """The same, with a round of the audit after it where one is due; some batches are asked for alone and timed."""
+        if audit.keep(batch):
+            self._take_all()
+            submitted = time.perf_counter()
+            self._submit(batch)
+            self._take_all()
+            audit.timed_alone(self.answered_at - submitted)
+        else:
+            self._submit(batch)
+        if audit.is_due():
+            self._take_all()
+            audit.show_round()
+
     def finish(self) -> Answered | BenchError:
         """Takes in what is still in flight."""
         started = time.perf_counter()
+        evidence = None
         try:
-            while self.in_flight and self.error is None:
-                self._take()
+            if self.error is None:
+                self._take_all()
+                evidence = None if self.audit is None else self.audit.finish()
         except BenchError as error:
             self.error = error
         if self.error is not None:
             return self.error
+        audit_s = 0.0 if self.audit is None else self.audit.seconds
         num_classes = self.dataset.classes.num_classes
         return Answered(
             predictions=join_ranked(self.sample_ids, self.parts, num_classes=num_classes),
             num_ties_at_1=sum(part.num_ties_at_1 for part in self.parts),
             num_ties_at_5=sum(part.num_ties_at_5 for part in self.parts),
-            seconds=self.seconds + time.perf_counter() - started,
+            seconds=self.seconds + time.perf_counter() - started - audit_s,
+            evidence=evidence,
+            audit_s=audit_s,
         )
+
+    def _take_all(self) -> None:
+        while self.in_flight:
+            self._take()
 
     def _take(self) -> None:
         start, count, pending = self.in_flight.popleft()
         logits_MC = pending()
+        self.answered_at = time.perf_counter()
         _refuse_non_finite(logits_MC, self.sample_ids[start : start + count])
         logits_NC = average_views(logits_MC, num_images=count)
         self.parts.append(rank_logits(logits_NC, self.labels_N[start : start + count]))
         self.num_left -= count
-
-
-def average_views(logits_MC: Logits, *, num_images: int) -> Logits:
-    """The logarithm of the softmax averaged over the views of each image; one view is returned as it is.
-
-    Args:
-        logits_MC: M = N x V rows, the views of an image next to each other.
-        num_images: N.
-
-    Returns:
-        Shape (N, C); for several views these are log-probabilities, which are logits too.
-    """
-    if len(logits_MC) == num_images:
-        return logits_MC
-    logits_NVC = logits_MC.reshape(num_images, -1, logits_MC.shape[1]).astype(np.float64)
-    shifted_NVC = logits_NVC - logits_NVC.max(axis=2, keepdims=True)
-    probs_NVC = np.exp(shifted_NVC)
-    probs_NVC /= probs_NVC.sum(axis=2, keepdims=True)
-    # The smallest positive float keeps a probability that underflowed finite, and last.
-    mean_NC = np.maximum(probs_NVC.mean(axis=1), np.finfo(np.float64).tiny)
-    logits_NC: npt.NDArray[np.float32] = np.log(mean_NC).astype(np.float32)
-    return logits_NC
+        if self.audit is not None:
+            self.audit.answered(logits_NC)
 
 
 def _refuse_non_finite(logits_MC: Logits, sample_ids: tuple[str, ...]) -> None:

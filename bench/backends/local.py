@@ -15,16 +15,17 @@ from typing import Any
 
 import torch
 
-from bench.backends.arithmetic import AUTOCAST, arithmetic
+from bench.backends.arithmetic import AUTOCAST, arithmetic, settings_now
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.device import device_type
 from bench.backends.memory import is_out_of_memory, keep_freed_memory
 from bench.backends.staging import Stager, pixels_on
 from bench.errors import DeviceError, ModelError, OutputError
 from bench.measure.environment import environment
-from bench.measure.parameters import count_gmacs, count_parameters
+from bench.measure.parameters import count_gmacs, count_parameters, weights_digest
 from bench.models.build import BuiltModel, build_model
 from bench.models.source import LoadedSubmission
+from bench.records.result import Scalar
 
 __all__ = ["LocalBackend", "session_over"]
 
@@ -113,6 +114,15 @@ class _LocalSession(ModelSession):
                 return count_gmacs(self._module, img_size)
         except Exception as error:  # the submission's own code may raise anything
             raise _readable(error, "a forward pass at batch size 1", batch_size=None) from error
+
+    def settings(self) -> dict[str, Scalar]:
+        try:
+            return settings_now() | {
+                "training": any(module.training for module in self._module.modules()),
+                "weights": weights_digest(self._module),
+            }
+        except Exception as error:  # a module of the submission may answer as it likes
+            raise _readable(error, "reading its weights", batch_size=None) from error
 
     def _normalise(self, pixels_NHWC: torch.Tensor) -> torch.Tensor:
         """Float32, order "unit": divide by 255, subtract the mean, divide by the standard deviation.

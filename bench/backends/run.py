@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bench.audits import judge
 from bench.backends import BACKENDS
+from bench.backends.audited import AuditPlan, completed, new_secret
 from bench.backends.base import ModelSession, RunSpec
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
 from bench.backends.inference import Answered, answer
@@ -23,6 +25,7 @@ from bench.data.transforms import geometry_of
 from bench.errors import BenchError, DataError, DeviceError
 from bench.models.answers import read_answers
 from bench.models.source import LoadedSubmission, checked_file
+from bench.records.audit import Audit
 from bench.records.predictions import Predictions
 from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.records.result import Cost, ResultInput, Scalar
@@ -53,6 +56,10 @@ class RunOptions:
     """Run models through torch.compile."""
     backend: str = "local"
     """The place to run, by its name in `BACKENDS`."""
+    audit: bool = False
+    """Audit models among their scored batches."""
+    audit_seed: int | None = None
+    """The secret of an audit that is to be repeated; None draws a new one for each model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,8 @@ class Measured:
     costs: dict[str, Cost] = field(default_factory=dict)
     environment: dict[str, Scalar] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
+    audits: tuple[Audit, ...] = ()
+    seeds: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -166,6 +175,7 @@ def _run_wave(
         on_cpu = device_type(wave.spec.device) == "cpu"
         turn = batches_a_turn(geometry, views.kind, batch_size) if on_cpu else None
         sessions = [model.session for model in models]
+        plans = [_audit_plan(options, wave.spec.precision, batch_size) for _ in models]
         started = time.perf_counter()
         try:
             with open_cache(geometry, views) or nullcontext() as cache:
@@ -179,7 +189,7 @@ def _run_wave(
                     turn=turn,
                 )
                 with closing(batches):
-                    outcomes = answer(sessions, batches, dataset, advance, turn=turn or 1)
+                    outcomes = answer(sessions, batches, dataset, advance, turn=turn or 1, audits=plans)
         except DataError as error:
             outcomes = [error for _ in models]
         pass_s = time.perf_counter() - started
@@ -189,6 +199,11 @@ def _run_wave(
                 continue
             costs, notes = _costs(model.session, geometry.crop)
             settings = {"batch_size": batch_size, "num_decode_threads": options.num_threads, "num_models": len(models)}
+            environment = model.session.environment | settings
+            evidence = outcome.evidence
+            if evidence is not None:
+                gmacs = costs["gmacs"].value if "gmacs" in costs else None
+                evidence = completed(evidence, gmacs=gmacs, environment=environment, precision=wave.spec.precision)
             yield (
                 model.index,
                 Measured(
@@ -196,15 +211,25 @@ def _run_wave(
                     input=ResultInput(geometry=geometry, mean=model.session.input.mean, std=model.session.input.std),
                     isolation=wave.backend.isolation,
                     costs=costs,
-                    environment=model.session.environment | settings,
+                    environment=environment,
+                    audits=() if evidence is None else judge(evidence),
+                    seeds={} if evidence is None else {"audit": evidence.seed},
                     timing={
                         "start_s": round(model.start_s, 3),
                         "pass_s": round(pass_s, 3),
                         "model_s": round(outcome.seconds, 3),
-                    },
+                    }
+                    | ({} if evidence is None else {"audit_s": round(outcome.audit_s, 3)}),
                     notes=model.session.notes + _tie_notes(outcome) + notes,
                 ),
             )
+
+
+def _audit_plan(options: RunOptions, precision: Precision, batch_size: int) -> AuditPlan | None:
+    if not options.audit:
+        return None
+    seed = new_secret() if options.audit_seed is None else options.audit_seed
+    return AuditPlan(seed=seed, precision=precision, batch_size=batch_size)
 
 
 def _costs(session: ModelSession, img_size: int) -> tuple[dict[str, Cost], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.backends.base import Images, ModelSession, PendingLogits
+from bench.records.result import Scalar
 
 __all__ = ["ShardedSession"]
 
@@ -33,6 +34,13 @@ class ShardedSession(ModelSession):
         session = self._sessions[self._turn % len(self._sessions)]
         self._turn += 1
         return session.submit(images_NHWC)
+
+    def settings(self) -> dict[str, Scalar]:
+        """Those of all devices; the names of the second one and later ones carry its number."""
+        found = dict(self._sessions[0].settings())
+        for number, session in enumerate(self._sessions[1:], 1):
+            found |= {f"{name}_{number}": value for name, value in session.settings().items()}
+        return found
 
     def gmacs(self, img_size: int) -> float:
         """Multiply-adds of one image, in units of 10^9, counted on the first device."""

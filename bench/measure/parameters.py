@@ -9,7 +9,7 @@ from bench.measure.flops import count_flops
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["count_gmacs", "count_parameters"]
+__all__ = ["count_gmacs", "count_parameters", "weights_digest"]
 
 
 def count_parameters(module: torch.nn.Module) -> int:
@@ -27,3 +27,20 @@ def count_gmacs(module: torch.nn.Module, img_size: int) -> float:
         img_size: Side of the square input, in pixels.
     """
     return count_flops(module, img_size) / 2e9
+
+
+def weights_digest(module: torch.nn.Module) -> str:
+    """A digest of the names and bytes of a model's parameters and persistent buffers, 32 hex digits.
+
+    Buffers that no checkpoint holds are left out: honest models fill some of them when they are first called.
+    """
+    import torch
+    from xxhash import xxh3_128
+
+    found = xxh3_128()
+    for name, tensor in module.state_dict().items():
+        found.update(name.encode())
+        if isinstance(tensor, torch.Tensor):
+            host = tensor.detach().to("cpu").contiguous().reshape(-1)
+            found.update(host.view(torch.uint8).numpy().data)
+    return found.hexdigest()
