@@ -30,6 +30,10 @@ COMMANDS = {
     "publish": ("bench.cli.publish:publish", "Write the leaderboard site."),
     "retract": ("bench.cli.retract:retract", "Withdraw a result; it stays visible as retracted."),
     "score": ("bench.cli.score:score", "Score a file of predictions; nothing is stored."),
+    "score-training": (
+        "bench.cli.score_training:score_training",
+        "Score the attempts of a training, and keep the result.",
+    ),
     "screen": ("bench.cli.screen:screen", "Show where stored speeds may have changed, and what to gate."),
     "show": ("bench.cli.show:show", "Show one run, protocol, board or submission."),
     "throughput": ("bench.cli.throughput:throughput", "Measure what submissions cost on this machine."),
