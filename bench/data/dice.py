@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,11 @@ class Dice:
     def fraction(self) -> float:
         """A float from 0, included, to 1, excluded, with 53 random bits."""
         return self.below(1 << 53) / (1 << 53)
+
+    def normal(self) -> float:
+        """A float of mean 0 and standard deviation 1, normally distributed (Box, Muller 1958)."""
+        radius = math.sqrt(-2 * math.log(1 - self.fraction()))
+        return radius * math.cos(2 * math.pi * self.fraction())
 
     def bytes(self, *shape: int) -> npt.NDArray[np.uint8]:
         """An array of random bytes, uint8 of the given shape."""

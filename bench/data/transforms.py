@@ -32,6 +32,8 @@ __all__ = [
     "identify",
     "num_views",
     "pixels",
+    "resized",
+    "resized_size",
     "uncut_pixels",
     "uncut_side",
     "view_pixels",
@@ -141,7 +143,7 @@ def pixels(image: Image.Image, geometry: Geometry) -> npt.NDArray[np.uint8]:
     Returns:
         uint8 (H, W, C), H = W = geometry.crop, 0 to 255, read-only.
     """
-    return np.asarray(_center_crop(_resize(image, geometry), geometry.crop, geometry.fill))
+    return np.asarray(_center_crop(resized(image, geometry), geometry.crop, geometry.fill))
 
 
 def view_pixels(image: Image.Image, geometry: Geometry, kind: ViewKind) -> npt.NDArray[np.uint8]:
@@ -188,7 +190,7 @@ def uncut_pixels(image: Image.Image, geometry: Geometry, kind: ViewKind) -> npt.
     Raises:
         DataError: Ten crops of a geometry whose crop is larger than its resize.
     """
-    return np.asarray(_center_crop(_resize(image, geometry), uncut_side(geometry, kind), geometry.fill))
+    return np.asarray(_center_crop(resized(image, geometry), uncut_side(geometry, kind), geometry.fill))
 
 
 def cut_views(
@@ -216,12 +218,13 @@ def cut_views(
         views_VHWC[number + len(corners)] = mirrored_HWC[rows, margin - left : margin - left + crop]
 
 
-def _resize(image: Image.Image, geometry: Geometry) -> Image.Image:
-    size = _resized_size(image.size, geometry)
+def resized(image: Image.Image, geometry: Geometry) -> Image.Image:
+    """The whole image, its size as the geometry says."""
+    size = resized_size(image.size, geometry)
     return image if size == image.size else image.resize(size, _FILTERS[geometry.interpolation])
 
 
-def _resized_size(size: tuple[int, int], geometry: Geometry) -> tuple[int, int]:
+def resized_size(size: tuple[int, int], geometry: Geometry) -> tuple[int, int]:
     """(width, height) after resizing an image of (width, height)."""
     width, height = size
     side = geometry.resize
