@@ -1,0 +1,142 @@
+"""The dry run of a submission (D01 to D07, L06): its model answers four images of random pixels.
+
+Weights that lie in the folder are loaded. Those of a zoo or behind a link are not downloaded: the model then has random
+weights, which says as much about shapes. Code that came with the submission runs in the sandbox where there is one.
+
+Shape letters: N images, H and W pixels, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.backends import BACKENDS
+from bench.backends.base import Images, Logits, ModelSession, RunSpec
+from bench.check.context import Context
+from bench.check.rule import Finding, finding, findings_of
+from bench.data.classes import class_table
+from bench.errors import BenchError, NonFiniteError
+from bench.models.keys import is_file_name
+from bench.models.source import LoadedSubmission
+
+__all__ = ["DryRun", "look_at_run"]
+
+NUM_IMAGES = 4
+_TOLERANCE = 1e-3
+"""Largest difference between answers to one image, relative to the largest logit: other batch sizes add up in another
+order, which moves logits by about 1e-6."""
+_BY_OUTCOME = {
+    "load_error": "D05",
+    "shape_error": "D03",
+    "nonfinite": "D04",
+    "timeout": "D06",
+    "limit": "D06",
+    "crash": "D06",
+    "protocol_error": "D06",
+    "oom_device": "D06",
+}
+"""From the kind of a failure to the rule that it breaks; others break D01 or D02, by the phase."""
+
+
+class DryRun(NamedTuple):
+    """What the dry run found."""
+
+    findings: list[Finding]
+    notes: list[str]
+
+
+def look_at_run(submission: LoadedSubmission, context: Context) -> DryRun:
+    """Breaches of D01 to D07 and L06.
+
+    Args:
+        submission: A submission without errors in its files.
+        context: Options.
+    """
+    if submission.source.build is None:
+        return DryRun([], [])
+    if not context.run_model:
+        return DryRun([], ["the model was not built"])
+    notes: list[str] = []
+    rule = "D01"
+    try:
+        with _session(submission, context, notes) as session:
+            notes += session.notes
+            rule = "D02"
+            return DryRun(list(_answers(submission, session)), notes)
+    except BenchError as error:
+        found = findings_of(_BY_OUTCOME.get(error.outcome, rule), error, submission.manifest_path)
+        return DryRun(list(found), notes)
+    except SystemExit as error:
+        message = f"the model ended the program (SystemExit: {error.code})"
+        return DryRun([finding(rule, message, submission.manifest_path)], notes)
+
+
+def _answers(submission: LoadedSubmission, session: ModelSession) -> Iterator[Finding]:
+    path, claims = submission.manifest_path, submission.manifest.claims
+    size = session.input.img_size
+    images_NHWC: Images = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, size, size, 3), np.uint8)
+    logits_NC = session.logits(images_NHWC).copy()
+    if not bool(np.isfinite(logits_NC).all()):
+        raise NonFiniteError("the model answered random pixels with NaN or infinity", path=path)
+    if claims is not None and claims.num_params not in (None, session.num_params):
+        message = f"is {claims.num_params:,}, but the model has {session.num_params:,} parameters"
+        yield finding("L06", message, path, key="claims.num_params")
+    if submission.source.runs_code:
+        if (gap := _gap(session.logits(images_NHWC), logits_NC)) > _TOLERANCE:
+            yield finding("D07", f"answers the same images otherwise when asked again (by {gap:.1%})", path)
+        elif (gap := _gap(session.logits(images_NHWC[:1]), logits_NC[:1])) > _TOLERANCE:
+            yield finding("D07", f"answers an image otherwise alone than in a batch of 4 (by {gap:.1%})", path)
+
+
+def _gap(found_NC: Logits, expected_NC: Logits) -> float:
+    """The largest difference of logits, relative to the largest logit."""
+    scale = max(float(np.abs(expected_NC).max()), 1e-12)
+    return float(np.abs(found_NC - expected_NC).max()) / scale
+
+
+def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -> AbstractContextManager[ModelSession]:
+    """The model, ready to answer; its weights are random where they do not lie in the folder."""
+    spec = RunSpec(
+        device="cpu",
+        precision="fp32",
+        num_classes=class_table(submission.manifest.outputs.classes).num_classes,
+        cache_folder=context.cache_folder,
+    )
+    if not (has_weights := _has_weights(submission)):
+        notes.append("the weights were not loaded, the model was tried with random ones")
+    if not submission.source.runs_code:
+        return _zoo_session(submission, spec, with_weights=has_weights)
+    if not has_weights:
+        model = submission.manifest.model.model_copy(update={"weights": None, "sha256": None})
+        submission = dataclasses.replace(submission, manifest=submission.manifest.model_copy(update={"model": model}))
+    context.on_note(f"Running the code of {submission.label} in this process, without a sandbox.")
+    return BACKENDS["local"]().start(submission, spec)
+
+
+def _has_weights(submission: LoadedSubmission) -> bool:
+    """Whether all weights of the model lie in the folder, or there are none."""
+    model = submission.manifest.model
+    if model.source == "exported":
+        return True
+    if submission.folder is None or model.weights is None or "://" in model.weights:
+        return False
+    return model.source != "torchvision" or is_file_name(model.weights)
+
+
+@contextmanager
+def _zoo_session(submission: LoadedSubmission, spec: RunSpec, *, with_weights: bool) -> Iterator[ModelSession]:
+    """A model of a zoo, in this process: its code is that of an installed package."""
+    import torch
+
+    from bench.backends.arithmetic import arithmetic
+    from bench.backends.local import session_over
+    from bench.models.build import build_model
+
+    built = build_model(submission, cache_folder=spec.cache_folder, with_weights=with_weights)
+    with arithmetic(spec.precision), torch.inference_mode():
+        yield session_over(built, spec, background=submission.manifest.outputs.background)

@@ -1,0 +1,235 @@
+"""Rules for results and what lies beside them (R01 to R11, S01, T01)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.check.context import Context
+from bench.check.predictions import look_at_predictions
+from bench.check.rule import Finding, finding, findings_of
+from bench.errors import BenchError, RecordError, UsageError
+from bench.protocols import load_protocol
+from bench.records.base import FileRecord
+from bench.records.blocks import Blocks
+from bench.records.breakdown import Breakdown
+from bench.records.result import Estimate, Result, Retraction
+from bench.records.submission import TrainingOrigin
+from bench.records.verified import may_be_verified
+from bench.store import Store, Stored
+
+__all__ = ["look_at_result", "look_at_training"]
+
+_BESIDE: dict[str, tuple[str, type[FileRecord]]] = {
+    ".retract.json": ("R11", Retraction),
+    ".classes.json": ("R06", Breakdown),
+    ".blocks.json": ("R05", Blocks),
+}
+_MAX_BYTES = 64 << 20
+
+
+def look_at_result(path: Path, context: Context) -> Iterator[Finding]:
+    """Breaches of R01 to R11, P01 to P03, S01 and T01 in a result or in one of the files beside it."""
+    for suffix, (rule, record) in _BESIDE.items():
+        if path.name.endswith(suffix):
+            try:
+                record.load(path)
+            except BenchError as error:
+                yield from findings_of(rule, error, path)
+            return
+    try:
+        _check_keys_once(path)
+        result = Result.load(path)
+    except BenchError as error:
+        yield from findings_of("R01", error, path)
+        return
+    yield from _place(result, path)
+    if not result.run.endswith(result.content_digest()[:12]):
+        message = (
+            "does not agree with the content: the record was changed after it was written; restore it, and withdraw "
+            "a wrong result with `bench retract`"
+        )
+        yield finding("R02", message, path, key="run")
+        return
+    stored = Stored(result=result, path=path)
+    yield from _numbers(result, path)
+    yield from _standing(result, path)
+    yield from _beside(stored)
+    yield from look_at_predictions(stored, context)
+
+
+def _check_keys_once(path: Path) -> None:
+    """Refuses a file in which a key stands twice: readers differ in which one they believe.
+
+    Raises:
+        RecordError: One does, or the file is too large to be a result.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            seen: set[str] = set()
+            doubled = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            raise RecordError("stands twice", path=path, key=doubled)
+        return found
+
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise RecordError(f"has {path.stat().st_size:,} bytes, more than any result", path=path)
+        json.loads(path.read_bytes(), object_pairs_hook=once)
+    except (ValueError, RecursionError):
+        return  # reading the record says what is wrong with the text
+    except OSError as error:
+        raise RecordError(f"cannot be read ({error.strerror or error})", path=path) from error
+
+
+def _place(result: Result, path: Path) -> Iterator[Finding]:
+    if path.stem != result.run:
+        yield finding("R03", f"is {result.run!r}, but the file is named {path.name!r}", path, key="run")
+    place = (result.protocol.id, result.submission.team, result.submission.name)
+    if path.resolve().parent.parts[-3:] != place:
+        yield finding("R03", f"belongs into the folder {'/'.join(place)}", path)
+
+
+def _numbers(result: Result, path: Path) -> Iterator[Finding]:
+    """R07 and R09: the numbers against each other, and against what the authors claim."""
+    for name, estimate in result.metrics.items():
+        if (message := _inner_fault(name, estimate)) is not None:
+            yield finding("R07", message, path, key=f"metrics.{name}")
+        if estimate.num_samples != result.dataset.num_samples and result.status != "imported":
+            message = f"is over {estimate.num_samples:,} images, the run over {result.dataset.num_samples:,}"
+            yield finding("R07", message, path, key=f"metrics.{name}")
+    top1, top5 = result.metrics.get("top1"), result.metrics.get("top5")
+    if top1 is not None and top5 is not None and top5.value < top1.value:
+        yield finding("R07", f"is {top5.value}, less than top1 = {top1.value}", path, key="metrics.top5")
+    claims = result.submission.claims
+    if claims is None or result.status in ("failed", "imported"):
+        return
+    for name, claimed in (("top1", claims.top1), ("top5", claims.top5)):
+        measured = result.metrics.get(name)
+        if claimed is None or measured is None or measured.ci_low is None or measured.ci_high is None:
+            continue
+        if not measured.ci_low <= claimed <= measured.ci_high:
+            interval = f"[{measured.ci_low:.4f}, {measured.ci_high:.4f}]"
+            message = f"is claimed as {claimed}, measured {measured.value:.4f} {interval}: a declared mismatch"
+            yield finding("R09", message, path, key=f"submission.claims.{name}")
+    cost = result.costs.get("num_params")
+    if claims.num_params is not None and cost is not None and cost.value != claims.num_params:
+        message = f"is claimed as {claims.num_params:,}, counted {cost.value:,.0f}: a declared mismatch"
+        yield finding("R09", message, path, key="submission.claims.num_params")
+
+
+def _inner_fault(name: str, estimate: Estimate) -> str | None:
+    if estimate.count is not None and not math.isclose(
+        estimate.value, estimate.count / estimate.num_samples, rel_tol=1e-9
+    ):
+        return f"is {estimate.value}, but {estimate.count:,} of {estimate.num_samples:,} images are right"
+    if estimate.count is not None and not 0 <= estimate.value <= 1:
+        return f"is {estimate.value}, a rate lies between 0 and 1"
+    # The basic bootstrap of the calibration error need not contain its point.
+    low, high = estimate.ci_low, estimate.ci_high
+    if name != "ece" and low is not None and high is not None and not low - 1e-12 <= estimate.value <= high + 1e-12:
+        return f"is {estimate.value}, outside its interval [{low}, {high}]"
+    return None
+
+
+def _standing(result: Result, path: Path) -> Iterator[Finding]:
+    """R08, R10 and T01: the protocol, the status, and the training that the weights come from."""
+    if result.protocol.digest is not None:
+        yield from _protocol("R08", result.protocol.id, result.protocol.digest, path, "protocol")
+    if result.status == "verified":
+        for reason in may_be_verified(result.isolation, getattr(result, "layers", ()), result.audits):
+            yield finding("R10", f"is 'verified', but {reason}", path, key="status")
+    if result.submission.training is not None:
+        yield from look_at_training(result.submission.training, path, "submission.training")
+
+
+def look_at_training(training: TrainingOrigin, path: Path, key: str) -> Iterator[Finding]:
+    """Breaches of T01 in what is said about the training of weights."""
+    yield from _protocol("T01", training.protocol, training.protocol_digest, path, key)
+
+
+def _protocol(rule: str, name: str, digest: str, path: Path, key: str) -> Iterator[Finding]:
+    try:
+        known = load_protocol(name).digest()
+    except UsageError:
+        yield finding(rule, f"{name!r} is no protocol of this bench; it cannot be compared", path, key=key)
+        return
+    if known != digest:
+        message = f"{name!r} has the digest {digest[:12]}, here it is {known[:12]}: another version of the protocol"
+        yield finding(rule, message, path, key=key)
+
+
+def _beside(stored: Stored) -> Iterator[Finding]:
+    store, path, result = Store(stored.path.parent), stored.path, stored.result
+    try:
+        breakdown = store.breakdown(stored)
+    except BenchError as error:
+        yield from findings_of("R06", error, path.with_suffix(".classes.json"))
+        breakdown = None
+    if breakdown is not None:
+        yield from _classes(result, breakdown, path.with_suffix(".classes.json"))
+    yield from _blocks(store, stored)
+    if (retraction := path.with_suffix(".retract.json")).is_file():
+        try:
+            withdrawn = Retraction.load(retraction).run
+        except BenchError as error:
+            yield from findings_of("R11", error, retraction)
+        else:
+            if withdrawn != result.run:
+                yield finding("R11", f"is {withdrawn!r}, but it lies beside {result.run!r}", retraction, key="run")
+    yield from _bits(store, stored)
+
+
+def _classes(result: Result, breakdown: Breakdown, path: Path) -> Iterator[Finding]:
+    sums = {"top1": sum(breakdown.num_top1), "top5": sum(breakdown.num_top5)}
+    for name, found in sums.items():
+        count = getattr(result.metrics.get(name), "count", None)
+        if count is not None and count != found:
+            yield finding("R06", f"add up to {found:,} right images for {name}, the result says {count:,}", path)
+    if (total := sum(breakdown.num_samples)) != result.dataset.num_samples:
+        yield finding("R06", f"add up to {total:,} images, the result says {result.dataset.num_samples:,}", path)
+
+
+def _bits(store: Store, stored: Stored) -> Iterator[Finding]:
+    path = stored.path.with_suffix(".bits")
+    try:
+        bits = store.correctness(stored)
+    except BenchError as error:
+        yield from findings_of("R04", error, path)
+        return
+    if bits is None:
+        return
+    for name, right_N in (("top1", bits.top1_N), ("top5", bits.top5_N)):
+        count, found = getattr(stored.result.metrics.get(name), "count", None), int(right_N.sum())
+        if count is not None and count != found:
+            message = f"counts {found:,} right images for {name}, but the result says {count:,}; restore the file"
+            yield finding("R04", message, path)
+    if bool((bits.top1_N & ~bits.top5_N).any()):
+        yield finding("R04", "has an image that is right at first and not among the first five", path)
+
+
+def _blocks(store: Store, stored: Stored) -> Iterator[Finding]:
+    """R05: the raw times of a run give its costs again."""
+    from bench.throughput.summary import costs_of
+
+    path = stored.path.with_suffix(".blocks.json")
+    try:
+        blocks = store.blocks(stored)
+    except BenchError as error:
+        yield from findings_of("R05", error, path)
+        return
+    if blocks is None:
+        return
+    costs, found = stored.result.costs, costs_of(blocks)
+    for name in sorted({*costs, *found}):
+        said, computed = costs.get(name), found.get(name)
+        if said is None or computed is None or not math.isclose(said.value, computed.value, rel_tol=1e-6):
+            message = (
+                f"give {name} as {computed and computed.value}, but the result says {said and said.value}; "
+                "restore the file"
+            )
+            yield finding("R05", message, path)

@@ -1,0 +1,97 @@
+"""What there is to check: the things below a path, told apart by name and keys."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from bench.errors import RecordError, UsageError
+from bench.files import read_toml
+from bench.models.source import MANIFEST
+
+__all__ = ["Kind", "Target", "targets_below"]
+
+Kind = Literal["submission", "result", "board", "protocol", "ledger", "changes", "waivers"]
+
+_RESULT = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}\.json")
+LEDGER = "ledger.jsonl"
+
+
+class Target(NamedTuple):
+    """One thing to check."""
+
+    kind: Kind
+    path: Path
+    """A submission's manifest, or the file itself."""
+
+
+def targets_below(path: Path) -> list[Target]:
+    """The path itself, or the submissions, results, boards, protocols and ledgers below a folder.
+
+    Raises:
+        UsageError: There is none, or the file is none of these.
+    """
+    if not path.is_dir():
+        return [_target(path)]
+    if _is_there(path / MANIFEST):
+        return [Target("submission", path / MANIFEST)]
+    found = sorted(_below(path), key=lambda target: target.path)
+    if not found:
+        raise UsageError(
+            f"{path} holds no {MANIFEST}, result, board, protocol or ledger; `bench new {path}` makes a submission"
+        )
+    return found
+
+
+def _target(path: Path) -> Target:
+    """The kind of a file, by its name and keys.
+
+    Raises:
+        UsageError: It is none of the kinds.
+    """
+    if path.name == MANIFEST:
+        return Target("submission", path)
+    if path.name == LEDGER:
+        return Target("ledger", path)
+    if path.suffix == ".json":
+        return Target("result", path)
+    if path.suffix == ".toml" and (kind := _kind_of(path)) is not None:
+        return Target(kind, path)
+    raise UsageError(f"{path} is no {MANIFEST}, result (.json), board or protocol (.toml) or {LEDGER}")
+
+
+def _below(folder: Path) -> Iterator[Target]:
+    """Walks a folder; what lies in a submission's folder belongs to the submission."""
+    for current, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        # A manifest that is a link or a pipe is still a manifest: the check says what is wrong with it.
+        if MANIFEST in files:
+            folders.clear()
+            yield Target("submission", Path(current, MANIFEST))
+            continue
+        for name in sorted(files):
+            path = Path(current, name)
+            if _RESULT.fullmatch(name):
+                yield Target("result", path)
+            elif name == LEDGER:
+                yield Target("ledger", path)
+            elif name.endswith(".toml") and not name.startswith(".") and (kind := _kind_of(path)) is not None:
+                yield Target(kind, path)
+
+
+def _kind_of(path: Path) -> Kind | None:
+    """Whether a TOML file is a `board` or a `protocol`, by its keys; None where it is neither."""
+    try:
+        keys = read_toml(path).keys()
+    except RecordError:
+        return "board" if path.parent.name == "boards" else "protocol" if path.parent.name == "protocols" else None
+    if "columns" in keys and "protocol" in keys:
+        return "board"
+    return "protocol" if "kind" in keys and "dataset" in keys else None
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
