@@ -32,6 +32,9 @@ __all__ = ["score_training"]
 @click.command(short_help="Score the attempts of a training, and keep the result.")
 @click.argument("trained", type=click.Path(file_okay=False, path_type=Path), metavar="TRAINED")
 @data_option
+@click.option(
+    "--protocol", metavar="ID", help="The training protocol's id, or its .toml file.  [default: that of the training]"
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
 @click.option(
     "--round-key",
@@ -47,6 +50,7 @@ __all__ = ["score_training"]
 def score_training(
     trained: Path,
     data: Path,
+    protocol: str | None,
     device: str,
     round_key: Path | None,
     workers: int,
@@ -85,18 +89,18 @@ def score_training(
     from bench.training.scoring import score_training as run
 
     found = find_attempts(trained)
-    protocol = load_protocol(str(found[0].start["protocol"]))
+    fixed = load_protocol(protocol or str(found[0].start["protocol"]))
     key = None if round_key is None else read_round_key(round_key)
-    check_attempts(found, protocol, key)
+    check_attempts(found, fixed, key)
     store = Store(results, predictions)
     options = RunOptions(device=device, num_threads=workers, cache_folder=cache_folder_of(cache_dir, no_cache))
-    dataset = open_dataset(data, evaluation_of(protocol).dataset)
+    dataset = open_dataset(data, evaluation_of(fixed).dataset)
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
     with_weights = [f"attempt {one.number}" for one in found if one.submission is not None]
     note(f"Running the code of {found[0].folder.parent.name}/{found[0].folder.name} (isolation: none).")
     with progress_bars(with_weights, len(dataset)) as advance_one:
-        outcome = run(found, protocol, dataset, store, options, digest=digest, round_key=key, on_progress=advance_one)
+        outcome = run(found, fixed, dataset, store, options, digest=digest, round_key=key, on_progress=advance_one)
     attempts = store.attempts(store.get(outcome.result.run))
     for sentence in outcome.result.notes:
         note(f"Note: {sentence}")
