@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,27 +94,23 @@ def gate(
       bench gate --base path:submissions/a/net --head path:submissions/b/net --budget 20
       bench gate --recompute bench-gate/regression.json
     """
-    if recompute is None and (base is None or head is None):
-        raise UsageError("name both sides: --base and --head, such as --base rev:origin/main --head rev:HEAD")
-    try:
+    with _own_failures_end_with_4():
         if recompute is not None:
             report = replace(recomputed(read_json(recompute), recompute), is_strict=strict)
+        elif base is None or head is None:
+            raise UsageError("name both sides: --base and --head, such as --base rev:origin/main --head rev:HEAD")
         else:
-            cache = default_cache_folder()
-            config = configuration(
-                config_path,
-                Path.cwd(),
-                are_submissions=f"{base}".startswith("path:") and f"{head}".startswith("path:"),
-                today=datetime.now(UTC).date(),
-            )
+            are_submissions = base.startswith("path:") and head.startswith("path:")
+            today = datetime.now(UTC).date()
+            config = configuration(config_path, Path.cwd(), are_submissions=are_submissions, today=today)
             earlier = [run for path in baselines for run in read(path)]
             report = compare(
-                f"{base}",
-                f"{head}",
+                base,
+                head,
                 config,
                 chosen(config, names),
                 repository=Path.cwd(),
-                cache=cache,
+                cache=default_cache_folder(),
                 out=out,
                 seed=seed,
                 budget_s=None if budget is None else 60 * budget,
@@ -126,17 +124,23 @@ def gate(
                 note(f"Baseline: {sentence}")
             if history is not None:
                 add(history, run)
+    _show(report, as_json)
+    raise SystemExit(report.exit_code)
+
+
+@contextmanager
+def _own_failures_end_with_4() -> Iterator[None]:
+    """1 means REGRESSION and nothing else, so neither an error nor a bug may end with it."""
+    try:
+        yield
     except UsageError:
         raise
     except BenchError as error:
         note(f"Error: {error}")
         raise SystemExit(4) from error
     except Exception as error:
-        # 1 means REGRESSION and nothing else, so a bug must not end with it.
         traceback.print_exc()
         raise SystemExit(4) from error
-    _show(report, as_json)
-    raise SystemExit(report.exit_code)
 
 
 def _show(report: GateReport, as_json: bool) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bench.errors import UsageError
+from bench.gate.git import commit_of, git
 
 __all__ = ["Answer", "Found", "commits_between", "search"]
 
@@ -58,22 +58,10 @@ def commits_between(repository: Path, good: str, bad: str) -> list[str]:
     Raises:
         UsageError: One is no commit, or `good` is not an ancestor of `bad`.
     """
-    for revision in (good, bad):
-        if _git(
-            repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-        ).returncode:
-            raise UsageError(f"there is no revision {revision!r} in {repository}")
-    if _git(repository, "merge-base", "--is-ancestor", good, bad).returncode:
+    first, last = commit_of(repository, good), commit_of(repository, bad)
+    if git(repository, "merge-base", "--is-ancestor", first, last).returncode:
         raise UsageError(f"{good!r} is not an ancestor of {bad!r}; name the good revision first")
-    listed = _git(repository, "rev-list", "--first-parent", "--reverse", f"{good}..{bad}").stdout.split()
+    listed = git(repository, "rev-list", "--first-parent", "--reverse", f"{first}..{last}").stdout.decode().split()
     if not listed:
         raise UsageError(f"there is no commit between {good!r} and {bad!r}")
     return listed
-
-
-def _git(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = ["git", "-C", str(repository), *words]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    except OSError as error:
-        raise UsageError(f"git cannot be run ({error.strerror})") from error

@@ -21,6 +21,7 @@ from bench.errors import BenchError, UsageError
 from bench.files import digest_of
 from bench.gate.collect import Launch
 from bench.gate.config import Row
+from bench.gate.git import commit_of, git
 
 __all__ = ["BuildError", "Prepared", "launch_of", "parse_side", "prepare"]
 
@@ -102,14 +103,8 @@ def prepare(text: str, *, repository: Path, cache: Path, install: tuple[str, ...
 
 
 def _revision(text: str, revision: str, repository: Path, cache: Path, install: tuple[str, ...]) -> Prepared:
-    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
-    try:
-        commit = _git(repository, *asked).decode().strip()
-        inside = _git(repository, "rev-parse", "--show-prefix").decode()  # a folder of it has a tree of its own
-    except subprocess.CalledProcessError:
-        raise UsageError(f"there is no revision {revision!r} in {repository}") from None
-    except OSError as error:
-        raise UsageError(f"git cannot be run ({error.strerror})") from error
+    commit = commit_of(repository, revision)
+    inside = git(repository, "rev-parse", "--show-prefix").stdout.decode()  # a folder of it has a tree of its own
     key = digest_of([commit, inside, list(install), sys.executable, sys.version])[:12]
     home = cache.resolve() / "gate" / f"{commit[:12]}-{key}"
     tree, environment = home / "tree", home / "env"
@@ -131,12 +126,12 @@ def _revision(text: str, revision: str, repository: Path, cache: Path, install: 
 def _export(repository: Path, commit: str, tree: Path, name: str) -> None:
     """Writes the files of a commit into a new folder."""
     tree.mkdir(parents=True)
+    found = git(repository, "archive", "--format=tar", commit)
+    if found.returncode:  # the folder is not in that commit
+        raise BuildError(f"{name}: {found.stderr.decode(errors='replace').strip()}")
     try:
-        content = _git(repository, "archive", "--format=tar", commit)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
             archive.extractall(tree, filter="data")
-    except subprocess.CalledProcessError as error:  # the folder is not in that commit
-        raise BuildError(f"{name}: {error.stderr.decode(errors='replace').strip()}") from error
     except (tarfile.TarError, OSError) as error:
         raise BuildError(f"{name}: its files cannot be written: {error}", path=tree) from error
 
@@ -184,10 +179,6 @@ def _run(command: str, folder: Path, name: str) -> None:
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-3:]
         raise BuildError(f"{name}: `{command}` failed with exit code {done.returncode}: {' | '.join(last)}")
-
-
-def _git(repository: Path, *words: str) -> bytes:
-    return subprocess.run(["git", "-C", str(repository), *words], check=True, capture_output=True).stdout  # noqa: S603, S607
 
 
 def launch_of(side: Prepared, row: Row, import_from: tuple[str, ...]) -> Launch:

@@ -290,7 +290,8 @@ def test_bisect_finds_the_slow_commit_and_passes_over_what_fails(repository: Pat
         for tag in ("fast1", "broken1", "slow1", "slow2")
     }
     assert names[answer["candidates"][-1]] == "slow1"
-    assert {names[commit] for commit in answer["candidates"][:-1]} <= {"broken1"}
+    # On a busy machine nothing may be sure of fast1 either.
+    assert {names[commit] for commit in answer["candidates"][:-1]} <= {"fast1", "broken1"}
     command[command.index("slow2")] = "fast1"
     nothing = subprocess.run(command, cwd=repository, env=variables, capture_output=True, text=True, check=False)
     assert nothing.returncode == 1
