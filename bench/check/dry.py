@@ -123,7 +123,9 @@ def _has_weights(submission: LoadedSubmission) -> bool:
     model = submission.manifest.model
     if model.source == "exported":
         return True
-    if submission.folder is None or model.weights is None or "://" in model.weights:
+    if model.weights is None:
+        return submission.source.runs_code  # the factory draws them; a zoo would download them
+    if submission.folder is None or "://" in model.weights:
         return False
     return model.source != "torchvision" or is_file_name(model.weights)
 

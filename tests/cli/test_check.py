@@ -72,12 +72,12 @@ def test_a_good_submission_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "more", "says"),
     [
-        ("self.layer(images.mean((2, 3)))[:, :10]", "", "returned shape (2, 10) for 2 images, expected (2, 1000)"),
-        (GOOD, "[outputs]\nbackground = true", "expected (2, 1001): 1000 classes of imagenet-1k and the background"),
+        ("self.layer(images.mean((2, 3)))[:, :10]", "", "returned shape (4, 10) for 4 images, expected (4, 1000)"),
+        (GOOD, "[outputs]\nbackground = true", "expected (4, 1001) (with the background class)"),
         (f"{GOOD} * float('nan')", "", "answered random pixels with NaN or infinity"),
         (f"[{GOOD}]", "", "returned list, expected one tensor"),
-        (f"{GOOD}.argmax(1)", "", "returned torch.int64"),
-        ("self.layer(images)", "", "the forward pass on 2 images of 224 x 224 raised RuntimeError"),
+        (f"{GOOD}.long()", "", "returned torch.int64"),
+        ("self.layer(images)", "", "its forward pass raised RuntimeError"),
         (GOOD, "[outputs]\nclasses = 'imagenet'", "outputs.classes: there is no dataset 'imagenet'"),
         (GOOD, "[claims]\nnum_params = 3", "claims.num_params: is 3, but the model has 4,000 parameters"),
         (GOOD, f'sha256 = "{"a" * 64}"', f"expected {'a' * 64}"),
