@@ -50,6 +50,8 @@ class Board(FileRecord):
     """The results that are ranked, each status on its own; imported ones on boards of their own."""
     extra_training_data: Literal["any", "none"] = "any"
     """`none` ranks only entries trained on nothing but ILSVRC-2012."""
+    challenge: Identifier | None = None
+    """The challenge that the board belongs to: it ranks only runs that the challenge's ledger accounts for."""
     columns: Annotated[tuple[Identifier, ...], Field(min_length=1)]
     """The columns of the table, by their names in `leaderboard/columns.py`, in order; joined ones after their join."""
     joins: tuple[Join, ...] = ()

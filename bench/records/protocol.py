@@ -159,6 +159,9 @@ class Protocol(FileRecord):
     """How speed is measured (kind `throughput`)."""
     reference: Reference | None = None
     """A known model and its known value."""
+    hidden: Literal[True] | None = None
+    """The labels are hidden: only a challenge evaluates it, and of a result only the rounded score, the number of
+    images and the rank are published."""
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -180,6 +183,8 @@ class Protocol(FileRecord):
             raise ValueError(f"num_images is more than the {self.dataset.num_samples:,} images of the dataset")
         if self.kind in ("evaluate", "train") and (self.metrics is None or self.dataset.num_samples == 0):
             raise ValueError(f"a protocol of kind {self.kind!r} needs [metrics] and images")
+        if self.hidden and self.kind != "evaluate":
+            raise ValueError("only a protocol of kind 'evaluate' can have hidden labels")
         if self.kind != "reported" and self.dataset.labels != "original":
             raise ValueError(f"only the original labels can be scored here, found {self.dataset.labels!r}")
         return self

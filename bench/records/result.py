@@ -20,6 +20,7 @@ __all__ = [
     "DatasetRef",
     "Estimate",
     "Failure",
+    "LedgerRef",
     "PredictionsRef",
     "ProtocolRef",
     "Result",
@@ -165,6 +166,23 @@ class Failure(Record):
     """The last lines of the log or of the traceback."""
 
 
+class LedgerRef(Record):
+    """Where a challenge's ledger accounts for a run; `bench ledger verify` holds the ledger against it."""
+
+    challenge: Identifier
+    """The challenge."""
+    phase: Identifier
+    """The phase."""
+    division: Literal["closed", "open"]
+    """The division."""
+    rank: Annotated[int, Field(gt=0)] | None = None
+    """The place among all that were scored in phase and division up to this run, by numbers that are not rounded."""
+    sequence: Annotated[int, Field(gt=0)]
+    """The number of the entry that ended the run: `score`, `refund` or `reject`."""
+    head: Sha256
+    """The hash of that entry, which was the ledger's head when this record was written."""
+
+
 class Result(FileRecord):
     """One run of one submission under one protocol."""
 
@@ -210,6 +228,8 @@ class Result(FileRecord):
     """Wall times of the run's parts, in seconds."""
     failure: Failure | None = None
     """Why there are no numbers (status `failed`)."""
+    ledger: LedgerRef | None = None
+    """Where the challenge's ledger accounts for the run."""
     origin: str | None = None
     """Where imported numbers come from."""
     notes: tuple[str, ...] = ()
@@ -260,3 +280,7 @@ class Retraction(FileRecord):
     """When, UTC."""
     superseded_by: RunId | None = None
     """The run that takes its place."""
+    ruling: Literal["penalty"] | None = None
+    """`penalty`: the organisers ruled that the run broke a challenge's rules; it stays visible, and is not compared."""
+    ledger: Annotated[int, Field(gt=0)] | None = None
+    """The number of the entry of the challenge's ledger that says the same."""
