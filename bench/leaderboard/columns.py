@@ -69,6 +69,22 @@ def _throughput(name: str, title: str, what: str) -> Column:
     )
 
 
+def _measured(name: str, title: str, what: str, unit: str, *, digits: int) -> Column:
+    """What a machine took for it: less is better."""
+    return Column(
+        name=name,
+        title=title,
+        help=f"{what}; compare only numbers of one machine.",
+        group="throughput",
+        kind="number",
+        source=f"costs.{name}.value",
+        digits=digits,
+        unit=unit,
+        higher_is_better=False,
+        width=124,
+    )
+
+
 _ALL = (
     Column(
         name="rank",
@@ -149,6 +165,11 @@ _ALL = (
     ),
     _throughput("throughput_img_s", "Throughput", "Inference"),
     _throughput("train_throughput_img_s", "Training", "Training steps"),
+    _throughput("server_rate_img_s", "Served", "Requests that arrive at random and stay within the target at p99"),
+    _measured("latency_p50_ms", "Latency p50", "Median latency of single images", "ms", digits=2),
+    _measured("latency_p99_ms", "Latency p99", "99th percentile of the latency of single images", "ms", digits=2),
+    _measured("peak_memory_mib", "Memory", "Largest memory of the device that was in use", "MiB", digits=0),
+    _measured("energy_j_img", "Energy", "Energy of one image", "J/img", digits=3),
     Column(
         name="input_size",
         title="Input",
