@@ -141,13 +141,13 @@ class Recipe(Record):
     poly_power: Positive = 1.0
     """The power of what is left of the epochs (`poly`)."""
     min_learning_rate: NotNegative = 0.0
-    """Where the learning rate ends (`cosine`, `poly`)."""
+    """Where the learning rate ends (`cosine`)."""
     warmup_epochs: NotNegative = 0.0
     """Epochs of linear warm-up."""
-    warmup_start: Fraction = 0.0
-    """The learning rate before the warm-up's first step, as a fraction of the peak."""
+    warmup_start: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """The learning rate of the warm-up's first step (or epoch), as a fraction of the peak."""
     warmup_prefix: bool = True
-    """The schedule starts after the warm-up (torchvision), or with it, hidden by it (timm's default)."""
+    """The schedule starts after the warm-up (torchvision), or with it and hidden by it (timm's default, `cosine`)."""
     loss: Literal["cross-entropy", "bce"] = "cross-entropy"
     """Cross-entropy over the classes, or binary cross-entropy, one a class, a mean over all (Wightman et al. 2021)."""
     bce_threshold: Portion | None = None
@@ -225,8 +225,8 @@ class Recipe(Record):
             _refuse(self, ("step_epochs", "step_gamma"), because=f"schedule is {self.schedule!r}")
         if self.schedule != "poly":
             _refuse(self, ("poly_power",), because=f"schedule is {self.schedule!r}")
-        if self.schedule not in ("cosine", "poly"):
-            _refuse(self, ("min_learning_rate",), because=f"schedule is {self.schedule!r}")
+        if self.schedule != "cosine":
+            _refuse(self, ("min_learning_rate", "warmup_prefix"), because=f"schedule is {self.schedule!r}")
         if self.min_learning_rate > self.learning_rate:
             raise ValueError(
                 f"min_learning_rate is above the learning_rate {self.learning_rate}, found {self.min_learning_rate}"
@@ -243,6 +243,8 @@ class Recipe(Record):
     def _targets_fit_together(self) -> Self:
         if self.loss != "bce":
             _refuse(self, ("bce_threshold",), because=f"loss is {self.loss!r}")
+        if self.bce_threshold is not None:
+            _refuse(self, ("label_smoothing",), because="bce_threshold makes the targets 0 or 1 again")
         if not (self.mixup_alpha or self.cutmix_alpha):
             _refuse(self, ("mix_probability", "mixing"), because="mixup_alpha and cutmix_alpha are 0")
         if not (self.mixup_alpha and self.cutmix_alpha):
