@@ -19,8 +19,13 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @contextmanager
-def arithmetic(precision: Precision) -> Iterator[None]:
-    """Deterministic kernels, TF32 only where the precision says so; what was set before is restored."""
+def arithmetic(precision: Precision, *, deterministic: bool = True) -> Iterator[None]:
+    """Deterministic kernels, TF32 only where the precision says so; what was set before is restored.
+
+    Args:
+        precision: The arithmetic.
+        deterministic: False takes the fastest kernels instead, found by trying: for training, whose steps repeat.
+    """
     # cuBLAS reads this when its first handle is made; see torch.use_deterministic_algorithms.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # typed as Any: torch's stubs do not know these settings yet
@@ -35,11 +40,11 @@ def arithmetic(precision: Precision) -> Iterator[None]:
     try:
         for place in places:
             place.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = (not deterministic), deterministic
         # A model may use an operation without a deterministic form; that is a warning, not the end of its run. The
         # debug mode sets the very flags of `use_deterministic_algorithms(True, warn_only=True)`, without importing
         # the compiler for seconds as that does.
-        torch.set_deterministic_debug_mode("warn")
+        torch.set_deterministic_debug_mode("warn" if deterministic else "default")
         # By default each new tensor would then be filled first, a third of the time of light convolutional networks;
         # only a model that reads memory it never wrote could tell.
         memory.fill_uninitialized_memory = False

@@ -121,6 +121,7 @@ def _train(folders: _Folders, workers: int) -> list[LoadedSubmission]:
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
     from bench.training.feeding import TrainingImages
+    from bench.training.options import TrainOptions
     from bench.training.train import num_images_seen, train
 
     protocol = load_protocol(_TRAIN)
@@ -137,8 +138,7 @@ def _train(folders: _Folders, workers: int) -> list[LoadedSubmission]:
                 protocol,
                 dataset,
                 folders.trained,
-                device=_DEVICE,
-                num_threads=workers,
+                TrainOptions(device=_DEVICE, num_threads=workers, resume=True),
                 digest=digest,
                 images=images,
                 on_progress=advance,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from bench.cli.common import (
+    cache_folder_of,
+    cache_options,
     data_option,
     json_option,
     note,
@@ -18,9 +23,15 @@ from bench.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from bench.training.loop import EpochReport
+    from bench.records.protocol import Precision
+    from bench.training.events import Event, Listener
+    from bench.training.options import TrainOptions
+    from bench.training.train import Trained
 
 __all__ = ["train"]
+
+_PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+_ISOLATIONS = ("none", "process", "sandbox", "auto")
 
 
 @click.command(short_help="Train a submission under a fixed recipe.")
@@ -33,58 +44,257 @@ __all__ = ["train"]
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the trained submission goes, as TEAM/NAME below it.",
 )
+@click.option("--resume", is_flag=True, help="Go on with an unfinished training; begin where there is none.")
+@click.option(
+    "--attempt",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Which attempt at a score; each has a seed of its own, and N > 1 goes to OUT/attempt-N.",
+)
+@click.option(
+    "--round-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the key of a round, from which seeds are drawn.  [default: the public round]",
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+@click.option(
+    "--precision",
+    type=click.Choice(_PRECISIONS),
+    help="The arithmetic, of those that the protocol allows.  [default: the protocol's]",
+)
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network.")
+@click.option(
+    "--accumulate",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Cut a batch into N parts that pass one after the other, where memory is small.",
+)
+@click.option("--shard", is_flag=True, help="Spread weights and optimizer over the processes (FSDP).")
+@click.option(
+    "--deterministic/--no-deterministic",
+    default=None,
+    help="Take only kernels that repeat bit for bit.  [default: on a CPU]",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Train in N processes on this machine, by torchrun; on GPUs each has one.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Steps between two checkpoints.  [default: an epoch]",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How many checkpoints to keep.",
+)
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's event files, in training/tensorboard.")
+@click.option(
+    "--isolation",
+    type=click.Choice(_ISOLATIONS),
+    default="auto",
+    show_default=True,
+    help="How the submission's code is kept apart; a training runs in this process (none).",
+)
 @workers_option
+@cache_options
 @json_option
-def train(submission: str, protocol: str, data: Path, out: Path, device: str, workers: int, as_json: bool) -> None:
+@click.pass_context
+def train(
+    context: click.Context,
+    submission: str,
+    protocol: str,
+    data: Path,
+    out: Path,
+    resume: bool,
+    attempt: int,
+    round_key: Path | None,
+    device: str,
+    precision: str | None,
+    compiled: bool,
+    accumulate: int,
+    shard: bool,
+    deterministic: bool | None,
+    processes: int,
+    checkpoint_every: int | None,
+    keep: int,
+    tensorboard: bool,
+    isolation: str,
+    workers: int,
+    cache_dir: Path | None,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
     """Train a submission from its initial weights and write it with the weights that it then has.
 
     The last line on stdout is the trained submission's folder, which `bench evaluate` takes. Where an equal training
-    (same protocol, images, submission and version of bench) has left it there already, nothing is trained.
+    (same protocol, images, submission, attempt and version of bench) has left it there already, nothing is trained.
+
+    A training that was killed goes on from its last checkpoint with --resume, and ends with the same weights. SIGTERM
+    saves first and exits 75, with which schedulers queue it again. Several processes, on one machine or many, are
+    started by torchrun or --processes; the recipe's batch is shared among them.
 
     \b
     Example:
       bench data synth shapes10
       bench train submissions/demo/lenet5 --protocol shapes10-train --data shapes10 --out trained
       bench evaluate trained/demo/lenet5 --protocol shapes10-val --data shapes10
+      torchrun --nproc-per-node 8 -m bench train timm:resnet50 --protocol imagenet-train-90 --data /data --out out
     """
+    from bench.errors import BenchError, UsageError
+
+    if isolation not in {"none", "auto"}:
+        raise UsageError(f"--isolation {isolation} is not there for training: its code runs in this process (none)")
+    if processes > 1:
+        from bench.training.launch import launch
+
+        launch(sys.argv[1:], processes)
+
     from bench.training.waiting import let_threads_sleep
 
     let_threads_sleep()  # before anything loads torch
 
+    from bench.training.attempts import read_round_key
+    from bench.training.distributed import num_ranks_here, rank_in_environment, speaks_alone
+    from bench.training.options import TrainOptions
+
+    if context.get_parameter_source("workers") is click.core.ParameterSource.DEFAULT:
+        workers = max(1, workers // num_ranks_here())
+    options = TrainOptions(
+        device=device,
+        precision=cast("Precision | None", precision),
+        compiled=compiled,
+        accumulate=accumulate,
+        shard=shard,
+        deterministic=deterministic,
+        num_threads=workers,
+        checkpoint_every=checkpoint_every,
+        keep=keep,
+        resume=resume,
+        attempt=attempt,
+        round_key=None if round_key is None else read_round_key(round_key),
+        tensorboard=tensorboard,
+    )
+    rank = rank_in_environment()
+    try:
+        trained = _train(submission, protocol, data, out, options, cache_folder_of(cache_dir, no_cache))
+    except BenchError as error:
+        if rank > 0 and not speaks_alone(error):
+            raise SystemExit(error.exit_code) from error  # the first rank says it
+        raise
+    if rank == 0:
+        _show(trained, as_json)
+
+
+def _train(
+    submission: str, protocol: str, data: Path, out: Path, options: TrainOptions, cache_folder: Path | None
+) -> Trained:
+    """Opens what is named, and trains it while one watches."""
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
-    from bench.training.train import num_images_seen, recipe_of
+    from bench.training.distributed import rank_in_environment
+    from bench.training.meanwhile import find_evaluator
+    from bench.training.train import recipe_of
     from bench.training.train import train as run
 
     fixed = load_protocol(protocol)
     recipe_of(fixed)  # another kind of protocol is refused before anything is read
     entry = open_submission(submission)
     dataset = open_dataset(data, fixed.dataset)
-    with progress_bar("Checking the dataset", len(dataset)) as advance:
-        digest = dataset_digest(dataset, cache_folder=None, num_threads=workers, on_progress=advance)
-    reports: list[EpochReport] = []
-    with progress_bar(f"Training {entry.label}", num_images_seen(fixed, dataset)) as advance:
-        trained = run(
+    evaluator = find_evaluator(fixed, data, options, cache_folder, background=entry.manifest.outputs.background)
+    if rank_in_environment() > 0:
+        return run(entry, fixed, dataset, out, options, digest="", make_evaluator=evaluator)
+
+    def digest() -> str:
+        with progress_bar("Checking the dataset", len(dataset)) as advance:
+            return dataset_digest(
+                dataset, cache_folder=cache_folder, num_threads=options.num_threads, on_progress=advance
+            )
+
+    with _shown(entry.label, len(dataset)) as (advance, listener):
+        return run(
             entry,
             fixed,
             dataset,
             out,
-            device=device,
-            num_threads=workers,
+            options,
             digest=digest,
+            make_evaluator=evaluator,
+            listeners=[listener],
             on_progress=advance,
-            on_epoch=reports.append,
+            on_note=note,
         )
+
+
+@contextmanager
+def _shown(label: str, num_images: int) -> Iterator[tuple[Callable[[int], None], Listener]]:
+    """A progress bar until the first step can run, and the view of the training from then on.
+
+    Args:
+        label: The submission.
+        num_images: Images that are prepared.
+
+    Yields:
+        What takes progress, and what takes events.
+    """
+    from bench.training.live import live_view
+
+    with ExitStack() as shown:
+        bars = shown.enter_context(ExitStack())
+        prepared: list[Callable[[int], None]] = []
+        views: list[Listener] = []
+
+        def advance(count: int) -> None:
+            if not views:
+                if not prepared:
+                    prepared.append(bars.enter_context(progress_bar("Preparing images", num_images)))
+                prepared[0](count)
+
+        def listener(event: Event) -> None:
+            if not views:
+                bars.close()
+                views.append(shown.enter_context(live_view(label)))
+            views[0](event)
+
+        yield advance, listener
+
+
+def _show(trained: Trained, as_json: bool) -> None:
+    """The folder, and how it went."""
+    progress = trained.progress
     if trained.reused:
-        note(f"{entry.label}: trained already; remove {trained.folder} to train again.")
-    elif reports:
-        last = reports[-1]
-        note(f"{entry.label}: {last.epoch} epochs, loss {last.loss:.3f}, top-1 while training {100 * last.top1:.1f}%")
+        note(f"Trained already; remove {trained.folder} to train again.")
     if as_json:
-        epochs = [report._asdict() for report in reports]
-        print_json({"folder": str(trained.folder), "reused": trained.reused, "epochs": epochs})
+        went = None
+        if progress is not None:
+            went = {
+                "epochs": progress.epochs,
+                "steps": progress.step,
+                "images": progress.images,
+                "train_s": progress.train_s,
+                "wait_s": progress.wait_s,
+                "evaluate_s": progress.evaluate_s,
+                "start_s": progress.startup_s,
+                "compile_s": progress.compile_s,
+                "num_overflows": progress.num_overflows,
+                "num_skipped": progress.num_skipped,
+                "num_restarts": progress.num_restarts,
+            }
+        print_json({"folder": str(trained.folder), "reused": trained.reused, "training": went})
     else:
         click.echo(trained.folder)

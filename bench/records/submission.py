@@ -101,6 +101,10 @@ class TrainingOrigin(Record):
     """Wall time of the training, in seconds."""
     bench_version: str
     """The version of bench that trained it."""
+    attempt: int | None = None
+    """Which of the attempts that make a score, from 1; missing where there was one."""
+    precision: Precision | None = None
+    """The arithmetic; missing for fp32."""
 
 
 class Submission(FileRecord):

@@ -56,6 +56,8 @@ class Saver:
         self._folder, self._keep, self._writes = folder, keep, writes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bench-save")
         self._pending: Future[None] | None = None
+        self.last_step: int | None = None
+        """The step that was saved last."""
 
     def save(self, step: int, tree: Any) -> None:
         """Copies a state now and writes it later; waits for the state before it.
@@ -68,6 +70,7 @@ class Saver:
         copies = on_host(tensors)
         if self._writes:
             self._pending = self._pool.submit(self._write, step, copies, content)
+        self.last_step = step
 
     def wait(self) -> None:
         """Waits until all is written.

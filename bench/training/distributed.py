@@ -13,12 +13,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError, RankError, UsageError
+from bench.errors import BenchError, NonFiniteError, RankError, RequeueError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ALONE", "StopVote", "World", "is_lost_rank", "joined_world", "num_restarts", "rank_in_environment"]
+__all__ = [
+    "ALONE",
+    "StopVote",
+    "World",
+    "is_lost_rank",
+    "joined_world",
+    "num_ranks_here",
+    "num_restarts",
+    "rank_in_environment",
+    "speaks_alone",
+]
 
 _TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others, which may be decoding images or compiling."""
@@ -133,6 +143,16 @@ class StopVote:
 def rank_in_environment() -> int:
     """The rank that torchrun gave this process; 0 without it."""
     return int(os.environ.get("RANK", "0"))
+
+
+def num_ranks_here() -> int:
+    """How many processes torchrun started on this machine; 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def speaks_alone(error: BenchError) -> bool:
+    """Whether a failure is likely this rank's own, and not one that all ranks have and the first one reports."""
+    return not isinstance(error, RequeueError | NonFiniteError | RankError)
 
 
 def num_restarts() -> int:

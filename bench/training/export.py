@@ -10,6 +10,7 @@ from bench.errors import UsageError
 from bench.files import readable_os_errors, sha256_of_file
 from bench.models.source import MANIFEST, LoadedSubmission
 from bench.records.submission import Submission, TrainingOrigin
+from bench.training.run_folder import CHECKPOINTS, LOCK, RECORDS
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,8 @@ def trained_folder(submission: LoadedSubmission, out: Path) -> Path:
         UsageError: Something is there that `bench train` did not write.
     """
     folder = out.absolute() / submission.team / submission.name
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return folder
+    if not folder.exists() or (folder.is_dir() and all(path.name == RECORDS for path in folder.iterdir())):
+        return folder  # nothing, or what a failed training left
     if not (folder / MANIFEST).is_file() or Submission.load(folder / MANIFEST).training is None:
         raise UsageError(f"{folder} holds what bench train did not write; name another --out")
     if submission.folder is not None and folder.resolve() == submission.folder.resolve():
@@ -47,20 +48,23 @@ def find_trained(folder: Path, wanted: TrainingOrigin) -> bool:
     weights = folder / WEIGHTS
     return (
         found.training is not None
-        and found.training.model_copy(update={"seconds": wanted.seconds}) == wanted
+        and found.training.model_copy(update={"seconds": wanted.seconds, "epochs": wanted.epochs}) == wanted
         and weights.is_file()
         and sha256_of_file(weights) == found.model.sha256
     )
 
 
-def export_trained(submission: LoadedSubmission, module: torch.nn.Module, origin: TrainingOrigin, folder: Path) -> None:
+def export_trained(
+    submission: LoadedSubmission, state: dict[str, torch.Tensor], origin: TrainingOrigin, folder: Path, run: Path
+) -> None:
     """Writes the trained submission; it is there whole or, whenever the program is killed, not at all.
 
     Args:
         submission: What was trained.
-        module: The network with its weights.
+        state: The network's state dict, on the CPU, none of its tensors sharing memory.
         origin: How it was trained.
         folder: What `trained_folder` named; an earlier training's submission there is replaced.
+        run: The folder of the training; all but its checkpoints is copied.
 
     Raises:
         StoreError: The folder cannot be written.
@@ -75,8 +79,8 @@ def export_trained(submission: LoadedSubmission, module: torch.nn.Module, origin
                 shutil.rmtree(left_behind)
         try:
             _copy_files(submission, fresh)
-            # Cloned: safetensors refuses tensors that share memory, such as tied weights.
-            state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+            ignored = shutil.ignore_patterns(CHECKPOINTS, LOCK)
+            shutil.copytree(run, fresh / RECORDS, dirs_exist_ok=True, ignore=ignored)
             save_file(state, fresh / WEIGHTS)
             (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it private; the other files are not
             content = _manifest(submission.manifest, sha256_of_file(fresh / WEIGHTS), origin)
@@ -95,6 +99,8 @@ def _copy_files(submission: LoadedSubmission, target: Path) -> None:
         target.mkdir()
         return
     left_out = {MANIFEST, submission.manifest.model.weights}
+    if submission.manifest.training is not None:
+        left_out.add(RECORDS)  # of the training before
 
     def ignore(current: str, names: list[str]) -> set[str]:
         inside = Path(current).relative_to(submission.folder or current)

@@ -1,148 +1,298 @@
-"""The loop: one network, one device, a recipe's epochs.
+"""The loop: a recipe's epochs, from wherever a training stands.
 
-Shape letters: N images, H height, W width, C = 3 colours or classes.
+What happens is written as events, what a resumed run needs is saved now and then, and a request to stop is obeyed
+between two steps. Values stay on the device until somebody needs them, so a GPU never waits for this code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+import math
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
+from bench.errors import NonFiniteError, RequeueError
+from bench.records.recipe import Recipe
+from bench.training.checkpoint import Saver
+from bench.training.distributed import StopVote, World
+from bench.training.evaluating import Evaluated, Evaluator
+from bench.training.events import EventLog
+from bench.training.feeding import TrainingBatch, TrainingImages
+from bench.training.progress import EpochReport, Progress, StepReport, Tally
+from bench.training.randomness import captured_generators
+from bench.training.signals import StopRequest
+from bench.training.staging import Clock, DeviceBatch, pinned, staged
+from bench.training.step import Stepper
+from bench.training.target import passes
 
-from bench.backends.memory import is_out_of_memory
-from bench.errors import DeviceError, ModelError, NonFiniteError, OutputError
-from bench.records.protocol import Recipe
-from bench.records.submission import InputSpec
-from bench.training.feeding import TrainingImages
-from bench.training.recipe import make_optimizer, make_schedule, num_steps_per_epoch
+__all__ = ["Loop", "run_epochs"]
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["EpochReport", "run_epochs"]
-
-
-class EpochReport(NamedTuple):
-    """How an epoch went, on the cropped and mirrored images as they were trained on."""
-
-    epoch: int
-    """From 1."""
-    loss: float
-    """Mean cross-entropy."""
-    top1: float
-    """Accuracy during training, a fraction."""
+_MOST_STEPS_A_REPORT = 50
+_REPORTS_AN_EPOCH = 50
 
 
-def run_epochs(
-    module: torch.nn.Module,
-    images: TrainingImages,
-    recipe: Recipe,
-    inputs: InputSpec,
-    *,
-    num_classes: int,
-    background: bool,
-    device: str,
-    on_progress: Callable[[int], None] | None = None,
-    on_epoch: Callable[[EpochReport], None] | None = None,
-) -> None:
-    """Trains a network in place; two runs on one machine's CPU give equal weights.
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """What a training goes on with."""
 
-    Args:
-        module: The network, with its initial weights.
-        images: The training images.
-        recipe: All else that can move a number.
-        inputs: Mean and standard deviation of the normalisation.
-        num_classes: Classes of the images.
-        background: The network has one more output, number 0, which no image has.
-        device: A torch device.
-        on_progress: Takes how many more images were seen.
-        on_epoch: Takes the report of each epoch.
+    stepper: Stepper
+    """How a step is done."""
+    images: TrainingImages
+    """The training images."""
+    recipe: Recipe
+    """How long, and how often it is evaluated."""
+    world: World
+    """The ranks that train together."""
+    log: EventLog
+    """Where events go."""
+    saver: Saver
+    """Where checkpoints go."""
+    checkpoint_every: int
+    """Steps between two checkpoints; the end of an epoch is one in any case."""
+    setting: dict[str, Any]
+    """What the training consists of, for its checkpoints."""
+    stop: StopRequest
+    """Whether it was asked to stop."""
+    evaluator: Evaluator | None = None
+    """How the network is evaluated meanwhile; None where that is left for later."""
+    on_progress: Callable[[int], None] | None = None
+    """Takes how many more images were seen."""
+    on_epoch: Callable[[EpochReport], None] | None = None
+    """Takes the report of each epoch."""
+
+    @property
+    def steps_a_report(self) -> int:
+        """Steps between two events `step`, and between two looks at the losses."""
+        return min(_MOST_STEPS_A_REPORT, max(1, self.images.num_steps // _REPORTS_AN_EPOCH))
+
+
+def run_epochs(loop: Loop, progress: Progress) -> None:
+    """Trains until the budget is used up or the target reached; `progress` says from where, and is moved on.
 
     Raises:
         DataError: An image cannot be decoded.
-        ModelError: The network's own code raises, or it has nothing to train.
-        OutputError: The outputs are not as many as the classes.
+        SubmissionError: The network raised, or gave no logits.
         DeviceError: The device's memory is too small.
-        NonFiniteError: The loss is NaN or infinite.
+        NonFiniteError: The loss is NaN or infinite; the last checkpoint is from before that.
+        RankError: Another process has ended.
+        RequeueError: It was asked to stop by SIGTERM, and has saved all.
+        KeyboardInterrupt: It was asked to stop by Ctrl-C, and has saved all.
+        StoreError: A checkpoint or an event could not be written; the last checkpoint is whole.
     """
-    import torch
-
-    steps = num_steps_per_epoch(recipe, len(images))
-    # Channels last: a quarter faster for small convolutions on a CPU, and the layout that GPUs want.
-    module.to(device).to(memory_format=torch.channels_last).train().requires_grad_(True)
-    optimizer = make_optimizer(module, recipe)
-    schedule = make_schedule(optimizer, recipe, steps)
-    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (inputs.mean, inputs.std))
-    # Dropout draws from torch's generator; the caller's stays as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        for epoch in range(recipe.epochs):
-            loss_sum, num_right, num_seen = 0.0, 0, 0
-            for batch in images.epoch(epoch, steps):
-                labels_N = torch.from_numpy(batch.labels_N + background).to(device)
-                images_NCHW = _normalised(batch.images_NHWC, mean, std)
-                with _submission_code(len(labels_N)):
-                    logits_NC = _checked(module(images_NCHW), len(labels_N), num_classes + background)
-                    smoothing = recipe.label_smoothing
-                    loss = torch.nn.functional.cross_entropy(logits_NC, labels_N, label_smoothing=smoothing)
-                    optimizer.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                loss_sum += _finite(loss.item(), epoch, optimizer) * len(labels_N)
-                num_right += int((logits_NC.argmax(dim=1) == labels_N).sum())
-                num_seen += len(labels_N)
-                if on_progress is not None:
-                    on_progress(len(labels_N))
-            if on_epoch is not None:
-                on_epoch(EpochReport(epoch + 1, loss_sum / num_seen, num_right / num_seen))
-    module.eval().requires_grad_(False)
+    steps = loop.images.num_steps
+    vote = StopVote(loop.world)
+    while not progress.finished:
+        epoch, first_step = divmod(progress.step, steps)
+        _run_epoch(loop, progress, vote, epoch, first_step)
+    vote.end()
+    loop.saver.wait()
 
 
-def _normalised(images_NHWC: npt.NDArray[np.uint8], mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """Float32 (N, C, H, W), channels last in memory, order "unit": divide by 255, subtract the mean, divide by std."""
-    import torch
+def _run_epoch(loop: Loop, progress: Progress, vote: StopVote, epoch: int, first_step: int) -> None:
+    """Trains one epoch, from some step on."""
+    steps, tally, clock = loop.images.num_steps, Tally(loop.world), _Running(progress)
+    batches = loop.images.epoch(
+        epoch,
+        seed=loop.stepper.seed,
+        first_step=first_step,
+        rank=loop.world.rank,
+        world_size=loop.world.size,
+        allocate=pinned if loop.stepper.device.startswith("cuda") else None,
+    )
+    with closing(cast("Generator[TrainingBatch]", batches)):  # its threads end with the loop, however that ends
+        for batch in staged(batches, loop.stepper.device, clock):
+            if vote(bool(loop.stop)):
+                _look(loop, progress, tally, clock, epoch)
+                _save_and_leave(loop, progress)
+            progress.learning_rate = loop.stepper.learner.learning_rate
+            stepped = loop.stepper(batch, epoch=epoch, step=progress.step)
+            progress.step += 1
+            progress.num_overflows += not stepped.applied
+            tally.put(progress.step, stepped.sums_K)
+            _tell_skipped(loop, progress, batch)
+            if loop.on_progress is not None:
+                loop.on_progress(batch.host.global_size)
+            is_last = progress.step % steps == 0
+            is_saved = is_last or progress.step % loop.checkpoint_every == 0
+            if is_saved or progress.step % loop.steps_a_report == 0:
+                _look(loop, progress, tally, clock, epoch)
+            if is_last:
+                _end_epoch(loop, progress, clock, epoch)
+            if is_saved:
+                _save(loop, progress)
+                clock.leave_out()
 
-    pixels_NCHW = torch.from_numpy(images_NHWC).to(mean.device).permute(0, 3, 1, 2)
-    return pixels_NCHW.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+class _Running(Clock):
+    """Adds the seconds of the training to its progress, but for those that are left out."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+        self._since = time.perf_counter()
+        self._window = (progress.train_s, progress.wait_s)
+
+    def stop(self) -> None:
+        """Counts the seconds until now."""
+        now = time.perf_counter()
+        self._progress.train_s += now - self._since
+        self._progress.wait_s += self.wait_s
+        self._since, self.wait_s = now, 0.0
+
+    def leave_out(self) -> None:
+        """Does not count the seconds since the last `stop`."""
+        self._since = time.perf_counter()
+
+    def take_window(self) -> tuple[float, float]:
+        """Seconds, and seconds of waiting, since the last call."""
+        before, self._window = self._window, (self._progress.train_s, self._progress.wait_s)
+        return self._window[0] - before[0], self._window[1] - before[1]
 
 
-@contextmanager
-def _submission_code(batch_size: int) -> Iterator[None]:
-    """Turns what a network raises into a sentence."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except Exception as error:  # the border to the submission's own code, which may raise anything
-        if is_out_of_memory(error):
-            raise DeviceError(
-                f"out of memory at batch size {batch_size}, which the recipe fixes; use a device with more memory"
-            ) from error
-        raise ModelError(f"training the model raised {type(error).__name__}: {error}") from error
+def _look(loop: Loop, progress: Progress, tally: Tally, clock: _Running, epoch: int) -> None:
+    """Reads the losses of the steps since the last look, and writes an event where one is due."""
+    reports = tally.read()
+    clock.stop()
+    for report in reports:
+        _check_finite(report, progress, epoch)
+        progress.add(report)
+        if report.step % loop.steps_a_report == 0:
+            seconds, wait_s = clock.take_window()
+            num_images = progress.window_sums[2]
+            window = progress.take_window()
+            loop.log.emit(
+                "step",
+                epoch=epoch + 1,
+                step=report.step,
+                images=progress.images,
+                loss=window.loss,
+                top1=None if loop.recipe.mixes else window.top1,
+                learning_rate=progress.learning_rate,
+                img_s=num_images / seconds if seconds else None,
+                wait_share=wait_s / seconds if seconds else None,
+                memory_mib=_memory_mib(loop.stepper.device),
+            )
 
 
-def _checked(output: object, num_images: int, num_outputs: int) -> torch.Tensor:
-    import torch
+def _end_epoch(loop: Loop, progress: Progress, clock: _Running, epoch: int) -> None:
+    """Writes the epoch's event, and evaluates where the recipe says so."""
+    report = progress.take_epoch(epoch + 1)
+    progress.epochs = report.epoch
+    loop.log.emit(
+        "epoch",
+        epoch=report.epoch,
+        step=progress.step,
+        images=progress.images,
+        loss=report.loss,
+        top1=None if loop.recipe.mixes else report.top1,
+        learning_rate=progress.learning_rate,
+        img_s=progress.images / progress.train_s if progress.train_s else None,
+        train_s=progress.train_s,
+        wait_s=progress.wait_s,
+        memory_mib=_memory_mib(loop.stepper.device),
+        skipped=progress.num_skipped,
+        energy_j=None,
+    )
+    if loop.on_epoch is not None:
+        loop.on_epoch(report)
+    every, is_last = loop.recipe.evaluate_every_epochs, report.epoch == loop.recipe.epochs
+    reached = False
+    if loop.evaluator is not None and (is_last or (every > 0 and report.epoch % every == 0)):
+        reached = _evaluate(loop, progress, loop.evaluator, report.epoch)
+    progress.finished = is_last or reached
+    clock.leave_out()
 
-    if not isinstance(output, torch.Tensor):
-        raise OutputError(f"the model returned {type(output).__name__} while training, expected one tensor of logits")
-    if output.shape != (num_images, num_outputs):
-        raise OutputError(
-            f"the model returned shape {tuple(output.shape)} for {num_images} images, "
-            f"expected ({num_images}, {num_outputs}); see [outputs] in submission.toml"
-        )
-    return output
+
+def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int) -> bool:
+    """Evaluates the last weights and their average; returns whether those that are ranked reached the target."""
+    learner, recipe = loop.stepper.learner, loop.recipe
+    last = evaluator.evaluate(learner.module)
+    averaged = None if learner.average is None else evaluator.evaluate(learner.average.module)
+    progress.evaluate_s += last.seconds + (averaged.seconds if averaged is not None else 0.0)
+    ranked_module, ranked = learner.module, last
+    if recipe.ranked_weights == "ema" and learner.average is not None and averaged is not None:
+        ranked_module, ranked = learner.average.module, averaged
+    if (top1 := ranked.metrics["top1"].value) > progress.best.get("top1", -1.0):
+        progress.best = {"top1": top1, "epoch": float(epoch)}
+    place = {"epoch": epoch, "step": progress.step, "images": progress.images}
+    loop.log.emit(
+        "evaluate",
+        **place,
+        metrics=_values(last),
+        ema_metrics=None if averaged is None else _values(averaged),
+        seconds=last.seconds + (averaged.seconds if averaged is not None else 0.0),
+        num_samples=last.metrics["top1"].num_samples,
+        train_s=progress.train_s,
+        energy_j=None,
+    )
+    reached = False
+    if recipe.target is not None and passes(recipe.target, ranked.metrics):
+        again = evaluator.evaluate(ranked_module)
+        progress.evaluate_s += again.seconds
+        reached = passes(recipe.target, again.metrics)
+        value, confirmed = (found.metrics[recipe.target.metric].value for found in (ranked, again))
+        clocks = {"train_s": progress.train_s, "energy_j": None}
+        loop.log.emit("target", **place, value=value, confirmed=confirmed, reached=reached, **clocks)
+    return reached
 
 
-def _finite(loss: float, epoch: int, optimizer: torch.optim.Optimizer) -> float:
-    if not np.isfinite(loss):
-        rate = optimizer.param_groups[0]["lr"]
+def _values(evaluated: Evaluated) -> dict[str, float]:
+    return {name: found.value for name, found in evaluated.metrics.items()}
+
+
+def _save(loop: Loop, progress: Progress) -> None:
+    """Saves all that a resumed run needs."""
+    learner = loop.stepper.learner
+    if not learner.is_finite():
         raise NonFiniteError(
-            f"the loss is {loss} in epoch {epoch + 1}, at learning rate {rate:.3g}: training diverged; "
-            "normalise within the network, or train under a recipe with a lower learning rate"
+            f"the weights are not finite after step {progress.step:,}: training diverged; the last good checkpoint "
+            "is from before that"
         )
-    return loss
+    loop.log.emit("checkpoint", step=progress.step)
+    tree = {
+        "setting": loop.setting,
+        "learner": learner.tree(),
+        "progress": progress.tree(),
+        "events": loop.log.position,
+        "saved_at": time.time(),
+        "generators": loop.world.gather(captured_generators(loop.stepper.device)),
+    }
+    loop.saver.save(progress.step, tree)
+
+
+def _save_and_leave(loop: Loop, progress: Progress) -> None:
+    if loop.saver.last_step != progress.step:
+        _save(loop, progress)
+    loop.saver.wait()
+    if loop.stop.is_interrupt:
+        raise KeyboardInterrupt
+    total = loop.recipe.epochs * loop.images.num_steps
+    raise RequeueError(f"stopped and saved after step {progress.step:,} of {total:,}; go on with --resume")
+
+
+def _tell_skipped(loop: Loop, progress: Progress, batch: DeviceBatch) -> None:
+    if not loop.recipe.skip_corrupt:
+        return
+    for skipped in [found for part in loop.world.gather(batch.host.skipped) for found in part]:
+        progress.num_skipped += 1
+        loop.log.emit("skip", step=progress.step, sample=skipped.sample_id, message=skipped.message)
+
+
+def _check_finite(report: StepReport, progress: Progress, epoch: int) -> None:
+    if not math.isfinite(report.loss):
+        raise NonFiniteError(
+            f"the loss is {report.loss} in epoch {epoch + 1}, step {report.step:,}, at learning rate "
+            f"{progress.learning_rate:.3g}: training diverged; normalise within the network, or train under a recipe "
+            "with a lower learning rate"
+        )
+
+
+def _memory_mib(device: str) -> float | None:
+    """The most memory that a GPU had to give so far; None on other devices."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) / 2**20

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import UsageError
 from bench.records.base import Record
 from bench.records.names import Sha256
 from bench.records.protocol import Precision
+from bench.training.events import read_events
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Setting", "check_same_setting", "check_world_size", "rank_dependencies", "what_may_differ"]
+__all__ = [
+    "Lost",
+    "Setting",
+    "check_same_setting",
+    "check_world_size",
+    "lost_since",
+    "rank_dependencies",
+    "what_may_differ",
+]
 
 
 class Setting(Record):
@@ -111,6 +121,30 @@ def _changes(then: Setting, now: Setting, names: dict[str, str]) -> list[str]:
 def _short(value: object) -> str:
     words = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     return words[:12] if len(words) == 64 else words
+
+
+class Lost(NamedTuple):
+    """Work after the checkpoint that has to be done again."""
+
+    steps: int
+    """As far as the events tell, which are written now and then."""
+    seconds: float
+    """Of the wall clock."""
+
+
+def lost_since(events: Path | None, step: int, saved_at: float) -> Lost:
+    """What was lost when a training ended after its last checkpoint.
+
+    Args:
+        events: Its events, not yet cut; None where another rank has them.
+        step: The step of the checkpoint.
+        saved_at: When it was made, in seconds since 1970.
+    """
+    if events is None or not events.is_file():
+        return Lost(0, 0.0)
+    later = [event for event in read_events(events) if event["time"] > saved_at]
+    steps = max((event["step"] for event in later if "step" in event), default=step)
+    return Lost(max(0, steps - step), max((event["time"] - saved_at for event in later), default=0.0))
 
 
 def rank_dependencies(module: torch.nn.Module, *, mixes: bool, synced: bool, drew: bool) -> list[str]:

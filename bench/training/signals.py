@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from bench.errors import RequeueError
+
 __all__ = ["StopRequest", "listening"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -22,6 +24,26 @@ class StopRequest:
 
     def __bool__(self) -> bool:
         return self.signal is not None
+
+    @property
+    def is_interrupt(self) -> bool:
+        """Whether it was Ctrl-C."""
+        return self.signal == signal.SIGINT
+
+    def leave_if_asked(self, where: str) -> None:
+        """Ends a part of a training that has nothing to save.
+
+        Args:
+            where: How far the training has come.
+
+        Raises:
+            RequeueError: SIGTERM came.
+            KeyboardInterrupt: Ctrl-C came.
+        """
+        if self.is_interrupt:
+            raise KeyboardInterrupt
+        if self:
+            raise RequeueError(f"stopped {where}; go on with --resume")
 
 
 @contextmanager

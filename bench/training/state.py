@@ -5,13 +5,12 @@ No pickle: what is read from a checkpoint is numbers and text, and cannot run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["flattened", "like_parameters", "on_host", "restored"]
+__all__ = ["flattened", "like_parameters", "on_host", "restored", "same_state"]
 
 _MARK = "$"
 """The key of what JSON has no word for."""
@@ -82,6 +81,14 @@ def on_host(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return copies
 
 
+def same_state(first: Any, second: Any) -> bool:
+    """Whether two trees hold the same tensors, bit for bit, and the same values."""
+    import torch
+
+    (tensors, content), (other_tensors, other_content) = flattened(first), flattened(second)
+    return content == other_content and all(torch.equal(tensors[name], other_tensors[name]) for name in tensors)
+
+
 def like_parameters(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """The state of an optimizer with each tensor laid out as its parameter: in the same order in memory, or as spread.
 
@@ -91,9 +98,8 @@ def like_parameters(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> 
     import torch
 
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    place: Callable[[torch.Tensor, Any], Any]
 
-    def place(parameter: torch.Tensor, value: Any) -> Any:
+    def place(parameter: Any, value: Any) -> Any:
         if not isinstance(value, torch.Tensor) or value.shape != parameter.shape:
             return value
         if hasattr(parameter, "device_mesh"):

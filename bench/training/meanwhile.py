@@ -1,0 +1,64 @@
+"""What evaluates a network while it trains, where the images for it lie beside those of the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.data.contents import dataset_digest
+from bench.data.dataset import open_dataset
+from bench.errors import DataError
+from bench.models.build import BuiltModel
+from bench.protocols import load_protocol
+from bench.records.protocol import Protocol
+from bench.training.evaluating import Evaluator
+from bench.training.options import TrainOptions
+from bench.training.session import MakeEvaluator
+
+__all__ = ["find_evaluator"]
+
+
+def find_evaluator(
+    protocol: Protocol, data: Path, options: TrainOptions, cache_folder: Path | None, *, background: bool = False
+) -> MakeEvaluator | None:
+    """How networks are evaluated under the protocol that a training protocol names in `evaluate_with`.
+
+    Args:
+        protocol: Of kind `train`.
+        data: The folder of the dataset.
+        options: Threads that decode.
+        cache_folder: Where decoded crops are kept; None decodes them each time.
+        background: Output 0 of the network is the background class.
+
+    Returns:
+        From a built network and its device to its evaluator; None where the protocol names none, or the images are not
+        there and the recipe can do without: a training set may come alone.
+
+    Raises:
+        DataError: The recipe evaluates between epochs, and the images for it are not there.
+    """
+    if protocol.evaluate_with is None or protocol.recipe is None:
+        return None
+    fixed = load_protocol(protocol.evaluate_with)
+    try:
+        dataset = open_dataset(data, fixed.dataset)
+    except DataError:
+        if protocol.recipe.evaluate_every_epochs:
+            raise
+        return None
+    digest = None
+    if cache_folder is not None:
+        digest = dataset_digest(dataset, cache_folder=cache_folder, num_threads=options.num_threads)
+
+    def make(built: BuiltModel, device: str) -> Evaluator:
+        return Evaluator(
+            protocol=fixed,
+            dataset=dataset,
+            input=built.input,
+            background=background,
+            device=device,
+            num_threads=options.num_threads,
+            cache_folder=cache_folder,
+            digest=digest,
+        )
+
+    return make
