@@ -41,6 +41,12 @@ _BY_OUTCOME = {
     "oom_device": "D06",
 }
 """From the kind of a failure to the rule that it breaks; others break D01 or D02, by the phase."""
+_BACKEND_OF = {"none": "local", "process": "process", "sandbox": "sandbox"}
+_WHERE = {
+    "none": "in this process, without a sandbox",
+    "process": "in a process of its own, without a sandbox",
+    "sandbox": "in a sandbox",
+}
 
 
 class DryRun(NamedTuple):
@@ -67,10 +73,12 @@ def look_at_run(submission: LoadedSubmission, context: Context) -> DryRun:
         with _session(submission, context, notes) as session:
             notes += session.notes
             rule = "D02"
-            return DryRun(list(_answers(submission, session)), notes)
+            found = list(_answers(submission, session))
+            session.finish()
+            return DryRun(found, notes)
     except BenchError as error:
-        found = findings_of(_BY_OUTCOME.get(error.outcome, rule), error, submission.manifest_path)
-        return DryRun(list(found), notes)
+        found = list(findings_of(_BY_OUTCOME.get(error.outcome, rule), error, submission.manifest_path))
+        return DryRun(found, notes)
     except SystemExit as error:
         message = f"the model ended the program (SystemExit: {error.code})"
         return DryRun([finding(rule, message, submission.manifest_path)], notes)
@@ -114,8 +122,16 @@ def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -
     if not has_weights:
         model = submission.manifest.model.model_copy(update={"weights": None, "sha256": None})
         submission = dataclasses.replace(submission, manifest=submission.manifest.model_copy(update={"model": model}))
-    context.on_note(f"Running the code of {submission.label} in this process, without a sandbox.")
-    return BACKENDS["local"]().start(submission, spec)
+    level = _level(context.isolation)
+    context.on_note(f"Running the code of {submission.label} {_WHERE[level]}.")
+    return BACKENDS[_BACKEND_OF[level]]().start(submission, spec)
+
+
+def _level(isolation: str) -> str:
+    """The level of isolation that is meant: the best one of this machine for `auto`."""
+    from bench.sandbox.probe import best_level
+
+    return best_level() if isolation == "auto" else isolation
 
 
 def _has_weights(submission: LoadedSubmission) -> bool:

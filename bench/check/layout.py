@@ -271,7 +271,7 @@ def _rebuilt(built: Any) -> Iterator[tuple[str, Call]]:
             if item.function == _REBUILD_TENSOR:
                 yield name, item
         for child in item:
-            is_pair = isinstance(child, tuple) and len(child) == 2 and isinstance(child[0], str)
+            is_pair = type(child) is tuple and len(child) == 2 and isinstance(child[0], str)
             pending.append((child[0], child[1]) if is_pair else (name, child))
 
 

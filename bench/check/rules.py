@@ -17,7 +17,6 @@ GROUPS: Final[dict[str, str]] = {
     "B": "Boards",
     "M": "Protocols",
     "C": "Challenges and their ledgers",
-    "S": "Signatures",
     "T": "Trained weights",
     "G": "Pull requests",
     "W": "Waivers",
@@ -422,13 +421,6 @@ _ALL = (
         "The ledger of a challenge is whole: each entry carries the hash of the one before it.",
         "A changed or removed entry is a changed quota.",
         "Restore it from a copy; `bench ledger verify` says where the chain breaks.",
-    ),
-    _rule(
-        "S01",
-        "error",
-        "The signature beside a result is valid.",
-        "A result whose signature does not fit was changed, or signed by somebody else.",
-        "Restore the .sig file, or sign again with `bench attest`.",
     ),
     _rule(
         "T01",

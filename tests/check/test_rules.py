@@ -1,0 +1,82 @@
+"""Every rule is broken by something, and not broken by what is good."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from check.broken import BROKEN
+from check.made import commit, context, found, repository, result, rules, submission, timed_result
+
+from bench.check.changes import check_changes
+from bench.check.rules import GROUPS, RULES, explain
+from bench.errors import UsageError
+
+SLOW = {"D06"}  # starts a process that imports torch
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, marks=[pytest.mark.slow] * (rule in SLOW)) for rule in RULES])
+def test_every_rule_has_something_that_breaks_it(rule: str, tmp_path: Path) -> None:
+    """The fixture breaks the rule, with the rule's severity and a sentence that names a place."""
+    assert rule in BROKEN, f"write a fixture that breaks {rule} in tests/check/broken.py"
+    findings = [item for item in BROKEN[rule](tmp_path) if item.rule == rule]
+
+    assert findings
+    assert {item.severity for item in findings} == {RULES[rule].severity}
+    assert all(item.path and item.message for item in findings)
+
+
+def test_there_are_no_fixtures_for_rules_that_there_are_not() -> None:
+    """A fixture outlives no rule."""
+    assert set(BROKEN) == set(RULES)
+
+
+def test_a_good_submission_breaks_no_rule(tmp_path: Path) -> None:
+    """Not even a note; its model is run."""
+    assert found(submission(tmp_path)) == []
+
+
+def test_good_results_break_no_rule(tmp_path: Path) -> None:
+    """An evaluation with predictions, bits and counts by class; a throughput run with raw times."""
+    result(tmp_path / "a")
+    timed_result(tmp_path / "b")
+
+    assert rules(found(tmp_path)) == set()
+
+
+def test_a_good_pull_request_breaks_no_rule(tmp_path: Path) -> None:
+    """One that adds a folder."""
+    made = repository(tmp_path / "repository")
+    submission(made / "submissions", team="second")
+    commit(made)
+    about, checked = check_changes("main~1..main", context(tmp_path), repository=made)
+
+    assert about.findings == ()
+    assert checked.findings == ()
+    assert (checked.label, str(checked.path)) == ("second/net", "submissions/second/net")
+
+
+def test_ids_are_of_a_group_and_in_order() -> None:
+    """A letter that says what a rule is about, and two digits."""
+    assert all(re.fullmatch(r"[A-Z]\d\d", rule) for rule in RULES)
+    assert {rule[0] for rule in RULES} == set(GROUPS)
+    for letter in GROUPS:
+        ids = [rule for rule in RULES if rule.startswith(letter)]
+        assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_explains_itself(rule: str) -> None:
+    """What it means, why there is one, and what to do."""
+    text = explain(rule.lower())
+
+    assert text.startswith(f"{rule} ({RULES[rule].severity}): ")
+    assert all(sentence.endswith(".") for sentence in (RULES[rule].title, RULES[rule].why))
+    assert "What to do: " in text
+
+
+def test_an_unknown_rule_is_wrong_usage() -> None:
+    """With the nearest ones."""
+    with pytest.raises(UsageError, match=r"there is no rule 'L99': did you mean"):
+        explain("L99")
