@@ -19,6 +19,7 @@ from bench.models.source import LoadedSubmission
 from bench.records.protocol import Precision
 from bench.records.result import Scalar
 from bench.records.submission import InputSpec
+from bench.sandbox.limits import Limits
 
 __all__ = ["Backend", "Images", "Logits", "ModelSession", "PendingLogits", "RunSpec"]
 
@@ -44,6 +45,10 @@ class RunSpec:
     """Where downloaded weights are kept."""
     compiled: bool = False
     """Run the model through torch.compile."""
+    limits: Limits | None = None
+    """What a process of the submission's own may take; None for the defaults."""
+    hidden: tuple[Path, ...] = ()
+    """Folders that no sandbox may show: datasets, results."""
 
 
 class ModelSession(ABC):
@@ -57,6 +62,10 @@ class ModelSession(ABC):
     """What the backend knows of the machine and its own settings."""
     notes: tuple[str, ...] = ()
     """What a reader should know about how the model was built."""
+    layers: tuple[str, ...] = ()
+    """What keeps the submission's code from this process and this machine."""
+    limits: dict[str, int | float] = {}
+    """What its process may take; empty where it has none of its own."""
 
     @abstractmethod
     def submit(self, images_NHWC: Images) -> PendingLogits:
@@ -84,6 +93,13 @@ class ModelSession(ABC):
         Nothing where the place to run cannot tell.
         """
         return {}
+
+    def finish(self) -> None:  # noqa: B027 - a place to run may have nothing to do
+        """Ends the work properly, after the last answer that counts; a process of its own must then end.
+
+        Raises:
+            SubmissionError: It does not end, or says something more.
+        """
 
     @abstractmethod
     def gmacs(self, img_size: int) -> float:

@@ -19,6 +19,7 @@ from bench.backends.arithmetic import AUTOCAST, arithmetic, settings_now
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.device import device_type
 from bench.backends.memory import is_out_of_memory, keep_freed_memory
+from bench.backends.settings import settings_of
 from bench.backends.staging import Stager, pixels_on
 from bench.errors import DeviceError, ModelError, OutputError
 from bench.measure.environment import environment
@@ -89,7 +90,9 @@ class _LocalSession(ModelSession):
         self.input = built.input
         self.notes = built.notes
         self.num_params = count_parameters(self._module)
-        self.environment = environment(device_type(spec.device)) | self._settings()
+        self.environment = environment(device_type(spec.device)) | settings_of(
+            spec, num_threads=torch.get_num_threads()
+        )
 
     def submit(self, images_NHWC: Images) -> PendingLogits:
         device, precision = self._spec.device, self._spec.precision
@@ -169,17 +172,6 @@ class _LocalSession(ModelSession):
         if not output.is_floating_point():
             raise OutputError(f"the model returned {output.dtype}, expected floating-point logits")
         return output[:, 1:] if self._background else output
-
-    def _settings(self) -> dict[str, str | int | float | bool | None]:
-        return {
-            "device": self._spec.device,
-            "num_threads": torch.get_num_threads(),
-            "memory_format": str(self._memory_format).removeprefix("torch."),
-            "autocast": self._spec.precision if self._spec.precision in AUTOCAST else "off",
-            "compiled": self._spec.compiled,
-            "cudnn_benchmark": False,
-            "deterministic": True,
-        }
 
 
 def _readable(error: BaseException, what: str, *, batch_size: int | None) -> DeviceError | ModelError:

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.errors import ModelError, SubmissionError, nearest
 from bench.models.build import BuiltModel
+from bench.models.phase import enter_phase
 from bench.models.source import LoadedSubmission, ModelSource, checked_file
 from bench.records.submission import InputSpec
 
@@ -31,7 +32,9 @@ def _build(submission: LoadedSubmission, cache_folder: Path, with_weights: bool)
     weights = weights_file(submission, cache_folder) if with_weights else None
     path = checked_file(submission, "file")
     with _importable(submission.folder or path.parent, path.parent):
+        enter_phase("import")
         module = _imported(path, submission)
+        enter_phase("load")
         factory = getattr(module, model.factory or "", None)
         if not callable(factory):
             functions = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
