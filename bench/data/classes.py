@@ -1,20 +1,25 @@
-"""Class tables: which output index is which class, by WNID, and which id the development kit gives it."""
+"""Class tables: which output index is which class, by WNID or folder, and which id the development kit gives it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from bench.errors import UsageError, nearest
+from bench.files import digest_of
 
-__all__ = ["ClassTable", "class_table", "is_wnid"]
+__all__ = ["ClassTable", "class_table", "folder_table", "is_wnid"]
 
 _IMAGENET = Path(__file__).resolve().parent / "imagenet_classes.tsv"
 _SHAPES = re.compile(r"shapes([1-9]\d*)")
 _SHAPES_RANGE = range(2, 101)
 _WNID = re.compile(r"n\d{8}")
+_FOLDERS = re.compile(r"folders([1-9]\d*)-[0-9a-f]{8}")
+# In the order of Krizhevsky 2009 (www.cs.toronto.edu/~kriz/cifar.html), which is that of the alphabet.
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def is_wnid(text: str) -> bool:
@@ -31,13 +36,13 @@ class ClassTable:
     """The classes of a dataset; position in the three tuples is the class index that models answer with."""
 
     name: str
-    """`imagenet-1k`, or `shapesN` for a synthetic set of N classes."""
+    """`imagenet-1k`, `cifar10`, `shapesN` for a synthetic set of N classes, or `foldersN-<digest>`."""
     wnids: tuple[str, ...]
-    """WordNet ids, in alphabetical order."""
+    """WordNet ids, in alphabetical order; of datasets without such ids the names of the class folders."""
     names: tuple[str, ...]
     """What people read; never a key, names may repeat."""
     ilsvrc_ids: tuple[int, ...]
-    """The development kit's id of each class, 1 to the number of classes, in no order."""
+    """The development kit's id of each class, 1 to the number of classes, in no order; empty where there is no kit."""
 
     @property
     def num_classes(self) -> int:
@@ -63,7 +68,9 @@ class ClassTable:
 
 @lru_cache(maxsize=8)
 def class_table(name: str) -> ClassTable:
-    """The class table `imagenet-1k`, or `shapesN` with N from 2 to 100.
+    """The class table `imagenet-1k`, `cifar10`, or `shapesN` with N from 2 to 100.
+
+    Of `foldersN-<digest>`, whose classes only the data know, it gives the number of classes and no names.
 
     Raises:
         UsageError: There is no such table.
@@ -76,8 +83,24 @@ def class_table(name: str) -> ClassTable:
 
         wnids, names, ilsvrc_ids = shapes_table(int(match[1]))
         return ClassTable(name=name, wnids=tuple(wnids), names=tuple(names), ilsvrc_ids=tuple(ilsvrc_ids))
-    known = ["imagenet-1k", "shapes2", "shapes10", "shapes100"]
+    if name == "cifar10":
+        return ClassTable(name=name, wnids=_CIFAR10, names=_CIFAR10, ilsvrc_ids=())
+    if match := _FOLDERS.fullmatch(name):
+        numbers = tuple(f"class {index}" for index in range(int(match[1])))
+        return ClassTable(name=name, wnids=numbers, names=numbers, ilsvrc_ids=())
+    known = ["cifar10", "imagenet-1k", "shapes2", "shapes10", "shapes100"]
     raise UsageError(f"there is no dataset {name!r}: {nearest(name, known)} (shapesN with N from 2 to 100)")
+
+
+def folder_table(folders: Iterable[str]) -> ClassTable:
+    """The class table of a dataset whose classes are its folders, sorted as text (as torchvision's ImageFolder does).
+
+    >>> folder_table(["dog", "cat"]).name
+    'folders2-07bdda65'
+    """
+    names = tuple(sorted(folders))
+    name = f"folders{len(names)}-{digest_of(list(names))[:8]}"
+    return ClassTable(name=name, wnids=names, names=names, ilsvrc_ids=())
 
 
 def _imagenet() -> ClassTable:

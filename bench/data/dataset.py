@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.data.classes import ClassTable, class_table, is_wnid
+from bench.data.folder_classes import ANY_FOLDERS, folder_classes
 from bench.data.groundtruth import find_labels
 from bench.data.layouts import ImageFile, Layout, Listing, image_number, list_images, locate
-from bench.errors import DataError, UsageError
+from bench.errors import DataError, UsageError, nearest
 from bench.records.protocol import DatasetSpec
 
 __all__ = ["Dataset", "Sample", "check_folders", "open_dataset", "read_sample", "samples_of"]
@@ -96,8 +97,9 @@ def open_dataset(root: Path, spec: DatasetSpec, *, allow_partial: bool = False, 
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}, expected 1 or more images")
-    classes = class_table(spec.name)
+    known = None if spec.name == ANY_FOLDERS else class_table(spec.name)
     listing = list_images(locate(root, spec.split))
+    classes = known or folder_classes(listing)
     check_folders(listing, classes)
     samples = samples_of(listing, classes)
     is_partial = allow_partial or limit is not None
@@ -116,7 +118,7 @@ def open_dataset(root: Path, spec: DatasetSpec, *, allow_partial: bool = False, 
         layout=listing.place.layout,
         classes=classes,
         samples=kept,
-        complete=len(kept) == spec.num_samples == len(samples) and present == classes.num_classes,
+        complete=len(kept) == (spec.num_samples or len(samples)) == len(samples) and present == classes.num_classes,
     )
 
 
@@ -172,8 +174,10 @@ def check_folders(listing: Listing, classes: ClassTable) -> None:
         reason = (
             f"is not one of the {classes.num_classes:,} classes of {classes.name}{others}; is this another dataset?"
         )
-    else:
+    elif is_wnid(classes.wnids[0]):
         reason = f"is not named by a WNID such as {classes.wnids[0]}{others}; rename or remove it"
+    else:
+        reason = f"is none of the {classes.num_classes:,} classes, {nearest(unknown[0], classes.wnids)}{others}"
     raise DataError(reason, path=path)
 
 
@@ -210,7 +214,7 @@ def _check_classes(samples: Iterable[Sample], listing: Listing, classes: ClassTa
 
 
 def _check_count(samples: tuple[Sample, ...], listing: Listing, spec: DatasetSpec) -> None:
-    if len(samples) != spec.num_samples:
+    if spec.num_samples and len(samples) != spec.num_samples:
         raise DataError(
             f"holds {len(samples):,} {spec.split} images, the protocol needs {spec.num_samples:,}; "
             "complete it, or evaluate what is there with bench evaluate --allow-partial, never ranked",

@@ -37,13 +37,14 @@ class DatasetSpec(Record):
     """Which images, and which labels count."""
 
     name: Identifier
-    """The class table that the images belong to: `imagenet-1k`, or `shapesN` for a synthetic set of N classes; for
-    numbers that are taken over (kind `reported`) any name, such as `imagenet-r`."""
+    """The class table that the images belong to: `imagenet-1k`, `cifar10`, `shapesN` for a synthetic set of N classes,
+    or `folders` for images of any classes, one a folder; for numbers that are taken over (kind `reported`) any name,
+    such as `imagenet-r`."""
     split: Literal["train", "val", "test"]
     """Which part of the dataset."""
     num_samples: Annotated[int, Field(ge=0)]
-    """How many images the complete split has; another number is an error unless a partial run was asked for. 0 where
-    speed is measured on random pixels."""
+    """How many images the complete split has; another number is an error unless a partial run was asked for. 0 for
+    `folders`, which have as many as they have, and where speed is measured on random pixels."""
     labels: Literal["original", "real"] = "original"
     """Which ground truth counts: `real` are the reassessed labels of Beyer et al. 2020."""
 
@@ -181,7 +182,8 @@ class Protocol(FileRecord):
             raise ValueError("a protocol of kind 'throughput' needs [precision]")
         if self.throughput is not None and (self.throughput.num_images or 0) > self.dataset.num_samples:
             raise ValueError(f"num_images is more than the {self.dataset.num_samples:,} images of the dataset")
-        if self.kind in ("evaluate", "train") and (self.metrics is None or self.dataset.num_samples == 0):
+        has_images = self.dataset.num_samples > 0 or self.dataset.name == "folders"
+        if self.kind in ("evaluate", "train") and (self.metrics is None or not has_images):
             raise ValueError(f"a protocol of kind {self.kind!r} needs [metrics] and images")
         if self.hidden and self.kind != "evaluate":
             raise ValueError("only a protocol of kind 'evaluate' can have hidden labels")

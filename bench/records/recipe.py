@@ -70,23 +70,15 @@ class Augmentation(Record):
 
 
 class Distillation(Record):
-    """What a network learns from a teacher's stored predictions (Hinton et al. 2015)."""
+    """What a network learns from a teacher's stored predictions of the training images (Hinton et al. 2015)."""
 
     teacher: str
-    """The submission whose predictions of the training images are the targets, in its short form or as TEAM/NAME."""
-    targets: Literal["top10", "logits", "hard"]
-    """`top10`: the ten kept probabilities, what is left spread evenly over the other classes; `logits`: the kept
-    full logits, softened by the temperature; `hard`: the teacher's first class (Touvron et al. 2020)."""
+    """The submission that made the predictions, as TEAM/NAME."""
+    targets: Literal["top10", "hard"]
+    """`top10`: the ten probabilities that predictions keep, what is left spread evenly over the other classes; `hard`:
+    the teacher's first class (Touvron et al. 2020)."""
     weight: Annotated[float, Field(gt=0, le=1)]
     """Share of the teacher's term in the loss; the labels have the rest."""
-    temperature: Positive = 1.0
-    """What logits are divided by (`logits`); the term is multiplied with its square (Hinton et al. 2015, section 2)."""
-
-    @model_validator(mode="after")
-    def _keys_fit_together(self) -> Self:
-        if self.targets != "logits":
-            _refuse(self, ("temperature",), because=f"targets is {self.targets!r}, which has no temperature")
-        return self
 
 
 class Target(Record):
