@@ -170,7 +170,7 @@ def evaluate(path: Path, clock: Clock, dice: random.Random, tell: Callable[[Entr
             if what < 0.6:
                 tell(score(ledger, admission.entry, outcome="ok", result=RESULT, reason="scored"))
             elif what < 0.8:
-                tell(refund(ledger, admission.entry, outcome="load_error", reason="no weights"))
+                tell(refund(ledger, admission.entry, outcome="load_error", result=None, reason="no weights"))
             # else: gives up, and whoever comes after its lease has run out writes the refund
         except ChallengeError as error:
             if "is over" not in str(error):

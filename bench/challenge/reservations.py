@@ -101,15 +101,22 @@ def score(ledger: Ledger, reservation: Entry, *, outcome: str, result: str, reas
     return entry
 
 
-def refund(ledger: Ledger, reservation: Entry, *, outcome: str, reason: str) -> Entry:
+def refund(ledger: Ledger, reservation: Entry, *, outcome: str, result: str | None, reason: str) -> Entry:
     """Frees a reservation whose evaluation gave no hidden score.
+
+    Args:
+        ledger: The ledger.
+        reservation: The `reserve` entry.
+        outcome: Why there is no number.
+        result: The digest of the record that is published, where there is one.
+        reason: A sentence.
 
     Raises:
         LedgerError: The reservation is over already.
     """
     with ledger.transaction() as transaction:
         fields = _closing_fields(transaction, reservation)
-        entry = transaction.append(action="refund", outcome=outcome, reason=reason, **fields)
+        entry = transaction.append(action="refund", outcome=outcome, result=result, reason=reason, **fields)
     forget(ledger.path, reservation)
     return entry
 

@@ -71,7 +71,7 @@ class Entry(Record):
     run: RunId | None = None
     """The run that a `retract`, `supersede` or `penalty` is about."""
     result: Sha256 | None = None
-    """For `score` the digest of the published record: a record that is edited later no longer fits."""
+    """For `score` and `refund` the digest of the published record: one that is edited later no longer fits."""
     torn: Annotated[tuple[Sha256, ...], Field(min_length=1)] | None = None
     """The sha256 of each broken line that killed writers had left before this entry; they were put aside."""
     actor: FreeText
