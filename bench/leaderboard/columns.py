@@ -85,6 +85,21 @@ def _measured(name: str, title: str, what: str, unit: str, *, digits: int) -> Co
     )
 
 
+def _of_training(name: str, title: str, what: str, *, unit: str, digits: int) -> Column:
+    return Column(
+        name=name,
+        title=title,
+        help=f"Median over the attempts of a training, of {what}; a miss is infinite.",
+        group="cost",
+        kind="number",
+        source=f"costs.{name}.value",
+        digits=digits,
+        unit=unit,
+        higher_is_better=False,
+        width=128,
+    )
+
+
 _ALL = (
     Column(
         name="rank",
@@ -163,6 +178,40 @@ _ALL = (
         higher_is_better=False,
         width=128,
     ),
+    Column(
+        name="top1_sd",
+        title="SD",
+        help="Standard deviation of top-1 over the attempts of a training, in points.",
+        group="accuracy",
+        kind="percent",
+        source="metrics.top1.sd",
+        digits=2,
+        scale=100,
+        unit="points",
+        width=104,
+    ),
+    Column(
+        name="attempts",
+        title="Attempts",
+        help="Trainings with seeds that bench drew; every one counts.",
+        group="run",
+        kind="number",
+        source="training.num_attempts",
+        width=104,
+    ),
+    Column(
+        name="missed",
+        title="Missed",
+        help="Attempts that did not reach the target of the protocol.",
+        group="run",
+        kind="number",
+        source="training.num_missed",
+        higher_is_better=False,
+        width=92,
+    ),
+    _of_training("training_time_s", "Training time", "whole trainings: steps and waiting for data", unit="s", digits=1),
+    _of_training("time_to_target_s", "To target", "the way to the protocol's target", unit="s", digits=1),
+    _of_training("epochs_to_target", "Epochs to target", "the way to the protocol's target", unit="", digits=0),
     _throughput("throughput_img_s", "Throughput", "Inference"),
     _throughput("train_throughput_img_s", "Training", "Training steps"),
     _throughput("server_rate_img_s", "Served", "Requests that arrive at random and stay within the target at p99"),

@@ -11,6 +11,7 @@ import xxhash
 from bench.leaderboard.exports import csv_of_rows, json_text
 from bench.leaderboard.slugs import slug
 from bench.records.breakdown import Breakdown
+from bench.records.training import Attempts
 from bench.store import Stored
 
 __all__ = ["Entry", "Place", "breakdown_digests", "entry_csv", "entry_json"]
@@ -45,6 +46,8 @@ class Entry:
     """From run to the reason why a board lists it unranked."""
     breakdowns: Mapping[str, Breakdown] = field(default_factory=dict)
     """From run to its counts by class, for the runs that are shown."""
+    attempts: Mapping[str, Attempts] = field(default_factory=dict)
+    """From run to the attempts of a training, for the runs that are shown."""
 
     @property
     def slug(self) -> str:

@@ -123,6 +123,9 @@ def provenance(result: Result) -> list[Fact]:
         )
         if value
     ]
+    if (trained := result.training) is not None:
+        facts.append(Fact("Recipe digest", trained.recipe_digest, code=True))
+        facts.append(Fact("Seeds drawn in round", trained.round))
     if (training := submission.training) is not None:
         facts.append(Fact("Trained", f"{training.protocol}, {training.epochs} epochs, seed {training.seed}"))
         facts.append(Fact("Trained under digest", training.protocol_digest, code=True))

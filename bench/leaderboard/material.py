@@ -19,6 +19,7 @@ from bench.leaderboard.standing import standing
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
+from bench.records.training import Attempts
 from bench.store import Store, Stored
 from bench.version import __version__
 
@@ -103,6 +104,14 @@ class Material:
             return None
         return breakdown
 
+    def attempts(self, item: Stored) -> Attempts | None:
+        """A run's attempts at a training where it is one; a broken file is remembered."""
+        try:
+            return self.store.attempts(item)
+        except BenchError as error:
+            self.broken.append(error)
+            return None
+
     def _reasons(self) -> dict[str, str]:
         """From run to why it has no rank: from its board, or because there is no board for it."""
         reasons: dict[str, str] = {}
@@ -133,7 +142,8 @@ class Material:
                 reasons=self.reasons,
             )
             found = {item.run: breakdown for item in entry.shown_runs() if (breakdown := self.breakdown(item))}
-            yield replace(entry, breakdowns=found)
+            attempts = {item.run: made for item in entry.shown_runs() if (made := self.attempts(item))}
+            yield replace(entry, breakdowns=found, attempts=attempts)
 
     def _places(self) -> dict[str, list[Place]]:
         places: dict[str, list[Place]] = {}

@@ -14,8 +14,9 @@ from bench.leaderboard.entry import Entry
 from bench.leaderboard.facts import provenance, status_words
 from bench.leaderboard.reliability import Reliability, reliability_of
 from bench.leaderboard.surroundings import Medians
+from bench.leaderboard.training import Training, training_of
 from bench.metrics import METRICS
-from bench.records.result import Failure, Result, Retraction
+from bench.records.result import Cost, Failure, Result, Retraction
 from bench.store import Stored
 
 __all__ = ["Section", "cost_title", "sections_of"]
@@ -85,6 +86,8 @@ class Section:
     classes: Classes | None
     classes_csv: str
     reliability: Reliability | None
+    training: Training | None = None
+    """The attempts of a training."""
 
 
 def sections_of(
@@ -138,6 +141,7 @@ def _section(
         classes=None if breakdown is None else _classes(stored, entry, classes, medians),
         classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
         reliability=None if breakdown is None else reliability_of(breakdown.reliability),
+        training=None if (attempts := entry.attempts.get(stored.run)) is None else training_of(result, attempts),
     )
 
 
@@ -178,6 +182,8 @@ def _metric(name: str, result: Result, protocol: str) -> _Metric:
         basis = f"{estimate.count:,} of {estimate.num_samples:,}"
     elif estimate.num_classes is not None:
         basis = f"{estimate.num_classes:,} classes"
+    elif estimate.sd is not None:
+        basis = f"mean over attempts, SD {column.text(estimate.sd)}; {estimate.num_samples:,} images each"
     return _Metric(
         protocol=protocol,
         title=metric.title if metric else name,
@@ -196,9 +202,17 @@ def _cost(name: str, result: Result) -> _Cost:
         title=cost_title(name, cost.unit),
         value=column.text(cost.value) if column else f"{cost.value:,.6g}",
         unit=column.unit if column else cost.unit,
-        interval=f"{cost.ci_low:,.6g}{EN_DASH}{cost.ci_high:,.6g}" if known else "",
+        interval=f"{cost.ci_low:,.6g}{EN_DASH}{cost.ci_high:,.6g}" if known else _range(cost),
         device=cost.device or "",
     )
+
+
+def _range(cost: Cost) -> str:
+    """From the smallest to the largest of several attempts; one that never got there has no end."""
+    if cost.lowest is None:
+        return ""
+    highest = "\N{INFINITY}" if cost.highest is None else f"{cost.highest:,.6g}"
+    return f"median; {cost.lowest:,.6g}{EN_DASH}{highest}"
 
 
 def cost_title(name: str, unit: str) -> str:
