@@ -115,6 +115,8 @@ def _fault(detail: dict[str, Any], record: type[Record]) -> tuple[str, str]:
         return key, "is missing"
     shown = repr(found) if len(repr(found)) <= 80 else repr(found)[:77] + "..."
     message = detail["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and isinstance(found, dict):  # a check of keys together, which says itself what it found
+        return key, message
     return key, f"{message[:1].lower()}{message[1:]}, found {shown}"
 
 
