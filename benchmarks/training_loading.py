@@ -5,8 +5,8 @@
 DIR holds photographs as <DIR>/val/<WNID>/*.JPEG (by default those of BENCH_TEST_DATA), which are gone through several
 times an epoch. All loaders make the same random crops, mirrors and drawn operations of the recipe at 224 pixels, with
 as many workers as cores, in batches of 50. They stay resident and take turns in drawn order; a figure is the median
-over the rounds of the ratio to ours in the same round, with its range. CPU time, of all processes together, tells more on a
-machine that others use.
+over the rounds of the ratio to ours in the same round, with its range. CPU time, of all processes together, tells more
+on a machine that others use.
 
     ours             threads, each image written into its row of the batch
     ours, processes  the same pixels from the worker processes of torch's DataLoader
@@ -135,14 +135,14 @@ def of_loader(loader: Any) -> Epoch:
 
 
 def torch_loader(dataset: Any, workers: int) -> Any:
-    """torch's DataLoader."""
+    """What torch loads it with."""
     return torch.utils.data.DataLoader(
         dataset, BATCH, shuffle=True, num_workers=workers, persistent_workers=True, drop_last=False
     )
 
 
 def timm_loader(dataset: Dataset, name: str, workers: int) -> Any:
-    """timm's loader with its training transform."""
+    """What timm trains with."""
     from timm.data import create_loader
 
     return create_loader(
