@@ -203,8 +203,12 @@ class Auditor:
         )
 
     def _timed_round(self, mixed_MHWC: npt.NDArray[np.uint8], one: Kept) -> Logits:
-        """A batch, copies of one image, and the batch again; the copies at a secret place among them."""
+        """A batch, copies of one image, and the batch again; the copies at a secret place among them.
+
+        Plain images go first and are not timed: what comes after scored batches and the parent's own work is slower.
+        """
         found, size = self._found, self._batch_size
+        found.alone.append(self._again([self._any(self._pool) for _ in range(size)]))
         copies_MHWC = np.concatenate([one.image_VHWC] * size)
         batches = [mixed_MHWC, mixed_MHWC]
         place = int(self._random.integers(3))

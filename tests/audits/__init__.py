@@ -1,0 +1,1 @@
+"""Tests of the audits; a package, for `benchmarks/audits.py` has the same name."""
