@@ -183,7 +183,7 @@ def _metric(name: str, result: Result, protocol: str) -> _Metric:
     elif estimate.num_classes is not None:
         basis = f"{estimate.num_classes:,} classes"
     elif estimate.sd is not None:
-        basis = f"mean over attempts, SD {column.text(estimate.sd)}; {estimate.num_samples:,} images each"
+        basis = f"SD {column.text(estimate.sd)} over attempts"
     return _Metric(
         protocol=protocol,
         title=metric.title if metric else name,
@@ -209,7 +209,7 @@ def _cost(name: str, result: Result) -> _Cost:
 
 def _range(cost: Cost) -> str:
     """From the smallest to the largest of several attempts; one that never got there has no end."""
-    if cost.lowest is None:
+    if cost.lowest is None or cost.lowest == cost.highest:
         return ""
     highest = "\N{INFINITY}" if cost.highest is None else f"{cost.highest:,.6g}"
     return f"median; {cost.lowest:,.6g}{EN_DASH}{highest}"

@@ -22,14 +22,14 @@ _TO_TARGET: dict[str, tuple[str, Callable[[Reached], float | None]]] = {
     "time_to_target_s": ("s", lambda reached: reached.train_s),
     "epochs_to_target": ("epochs", lambda reached: reached.epoch),
     "images_to_target": ("images", lambda reached: reached.images),
-    "pflop_to_target": ("PFLOP", lambda reached: reached.pflop),
+    "compute_to_target_pflop": ("PFLOP", lambda reached: reached.pflop),
     "energy_to_target_j": ("J", lambda reached: reached.energy_j),
 }
 """From the name of a cost to its unit and where an attempt has it."""
 _WHOLE: dict[str, tuple[str, Callable[[Attempt], float | None]]] = {
     "training_time_s": ("s", lambda attempt: attempt.train_s),
-    "training_images": ("images", lambda attempt: attempt.images),
-    "training_pflop": ("PFLOP", lambda attempt: attempt.pflop),
+    "images_seen": ("images", lambda attempt: attempt.images),
+    "training_compute_pflop": ("PFLOP", lambda attempt: attempt.pflop),
     "training_energy_j": ("J", lambda attempt: attempt.energy_j),
 }
 """The same of whole trainings."""
