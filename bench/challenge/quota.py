@@ -12,11 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from bench.challenge.envelope import Envelope
 from bench.challenge.times import moment_of, stamp
 from bench.records.challenge import Division, Phase, Quota
 from bench.records.ledger import Entry
 
-__all__ = ["CLOCK_TOLERANCE_S", "Refusal", "Request", "Usage", "closings", "find_equal", "refusal", "usage"]
+__all__ = [
+    "CLOCK_TOLERANCE_S",
+    "Refusal",
+    "Request",
+    "Usage",
+    "closings",
+    "find_equal",
+    "refusal",
+    "request_of",
+    "usage",
+]
 
 CLOCK_TOLERANCE_S = 60.0
 """How far an evaluator's clock may be behind the ledger's last entry; under NTP clocks differ by less than a second."""
@@ -47,6 +58,26 @@ class Request:
         """Whether an entry is about this very submission."""
         mine = (self.team, self.phase, self.division, self.submission)
         return (entry.team, entry.phase, entry.division, entry.submission) == mine
+
+
+def request_of(envelope: Envelope, protocol: str, received: datetime | None = None) -> Request:
+    """What an archive asks for.
+
+    Args:
+        envelope: Its envelope.
+        protocol: The digest of its track's protocol.
+        received: When it came in, where that was earlier than now.
+    """
+    return Request(
+        team=envelope.team,
+        account=envelope.account,
+        name=envelope.name,
+        phase=envelope.phase,
+        division=envelope.division,
+        submission=envelope.archive_digest,
+        protocol=protocol,
+        received=received,
+    )
 
 
 class Refusal(NamedTuple):

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "cache_folder_of",
     "cache_options",
+    "challenges_option",
     "data_option",
     "default_cache_folder",
+    "isolation_option",
     "json_option",
+    "key_option",
     "note",
     "predictions_option",
     "print_json",
@@ -52,6 +55,20 @@ predictions_option = click.option(
     default=None,
     help="Folder of the predictions.  [default: 'predictions' beside the results]",
 )
+challenges_option = click.option(
+    "--challenges",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("challenges"),
+    envvar="BENCH_CHALLENGES",
+    show_default=True,
+    show_envvar=True,
+    help="Folder of the challenges.",
+)
+key_option = click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of your secret key.  [default: the one among your keys that fits; `bench keys list`]",
+)
 protocol_option = click.option(
     "--protocol", required=True, metavar="ID", help="The protocol's id, or its .toml file; `bench list protocols`."
 )
@@ -75,6 +92,17 @@ workers_option = click.option(
     default=_num_cores,
     metavar="N",
     help="Threads that decode images.  [default: one a core]",
+)
+
+
+isolation_option = click.option(
+    "--isolation",
+    type=click.Choice(["none", "process", "sandbox", "auto"]),
+    default="auto",
+    envvar="BENCH_ISOLATION",
+    show_default=True,
+    show_envvar=True,
+    help="How far a submission's code is kept from this process and this machine; auto: as far as can be.",
 )
 
 

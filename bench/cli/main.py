@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
 
 COMMANDS = {
     "bisect": ("bench.cli.bisect:bisect", "Find the commit that made a benchmark slower."),
+    "challenge": ("bench.cli.challenge:challenge", "Run a challenge: evaluate archives, seal labels, rule."),
     "check": ("bench.cli.check:check", "Check submissions, results, boards and protocols."),
     "compare": ("bench.cli.compare:compare", "Say whether two runs differ (exact paired test)."),
     "data": ("bench.cli.data:data", "Verify a dataset, draw a synthetic one, look after decoded images."),
@@ -25,6 +26,8 @@ COMMANDS = {
     "evaluate": ("bench.cli.evaluate:evaluate", "Evaluate submissions under a protocol."),
     "gate": ("bench.cli.gate:gate", "Say whether head is slower than base, measured side by side."),
     "import": ("bench.cli.importing:importing", "Take over numbers that others published."),
+    "keys": ("bench.cli.keys:keys", "Make and show the keys that sign archives and results."),
+    "ledger": ("bench.cli.ledger:ledger", "Show a challenge's ledger, and prove it untampered."),
     "list": ("bench.cli.listing:listing", "List protocols, metrics, columns, sources, boards, submissions, results."),
     "new": ("bench.cli.new:new", "Make the folder of a new submission."),
     "publish": ("bench.cli.publish:publish", "Write the leaderboard site."),
@@ -36,6 +39,7 @@ COMMANDS = {
     ),
     "screen": ("bench.cli.screen:screen", "Show where stored speeds may have changed, and what to gate."),
     "show": ("bench.cli.show:show", "Show one run, protocol, board or submission."),
+    "submit": ("bench.cli.submit:submit", "Pack a submission for a challenge: a signed archive."),
     "throughput": ("bench.cli.throughput:throughput", "Measure what submissions cost on this machine."),
     "train": ("bench.cli.train:train", "Train a submission under a fixed recipe."),
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.common import results_option
+from bench.cli.common import challenges_option, key_option, results_option
 
 __all__ = ["retract"]
 
@@ -17,8 +17,14 @@ __all__ = ["retract"]
 @click.option("--by", required=True, help="Who says so.")
 @click.option("--superseded-by", metavar="RUN", help="The run that takes its place.")
 @results_option
-def retract(run: str, reason: str, by: str, superseded_by: str | None, results: Path) -> None:
+@challenges_option
+@key_option
+def retract(
+    run: str, reason: str, by: str, superseded_by: str | None, results: Path, challenges: Path, key: Path | None
+) -> None:
     """Withdraw a result by a record beside it. The result itself stays as it is, and is no longer ranked.
+
+    A result of a challenge is withdrawn by an evaluator of it: the challenge's ledger gets an entry that says so.
 
     \b
     Examples:
@@ -27,5 +33,14 @@ def retract(run: str, reason: str, by: str, superseded_by: str | None, results: 
     """
     from bench.store import Store
 
-    stored = Store(results).retract(run, reason=reason, by=by, superseded_by=superseded_by)
+    store = Store(results)
+    ref = store.get(run).result.ledger
+    if ref is None:
+        stored = store.retract(run, reason=reason, by=by, superseded_by=superseded_by)
+    else:
+        from bench.challenge.loaded import load_challenge
+        from bench.challenge.withdrawal import withdraw_run
+
+        ledger = load_challenge(ref.challenge, challenges).ledger_of(key)
+        stored = withdraw_run(ledger, store, run, reason=reason, by=by, superseded_by=superseded_by)
     click.echo(stored.path.with_suffix(".retract.json"))
