@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from bench.backends.device import guess_device, resolve_device
 from bench.backends.run import OpenCache, Progress, RunOptions, run_all
@@ -100,7 +101,15 @@ def evaluate_all(
     if digest is None:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=options.num_threads)
     outcomes: dict[int, Outcome | BenchError] = {}
-    plan = Plan(protocol=protocol, dataset=dataset, digest=digest, store=store, precision=precision, rerun=rerun)
+    plan = Plan(
+        protocol=protocol,
+        dataset=dataset,
+        digest=digest,
+        store=store,
+        precision=precision,
+        rerun=rerun,
+        isolation=options.isolation,
+    )
 
     # In no time, without torch: what does not fit, and what is known already.
     guessed = guess_device(options.device.partition(",")[0])
@@ -146,7 +155,7 @@ def _run(
             [pending[index] for index in chosen],
             plan.protocol,
             plan.dataset,
-            options,
+            replace(options, hidden=(*options.hidden, plan.store.results, plan.store.predictions)),
             devices=devices,
             precision=plan.precision,
             open_cache=_cache_opener(plan, options, on_note),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.backends.device import device_type
+from bench.backends.isolation import Isolation, is_enough
 from bench.backends.run import Measured
 from bench.data.dataset import Dataset
 from bench.errors import AuditError, BenchError
@@ -44,6 +45,8 @@ class Plan:
     store: Store
     precision: Precision
     rerun: bool
+    isolation: Isolation = "none"
+    """What was asked for: a stored run of a lower level is not an equal one."""
 
     def key(self, submission: LoadedSubmission, device: str) -> EqualRun:
         """What an equal run must share with the run of this submission on this device."""
@@ -60,8 +63,11 @@ class Plan:
         )
 
     def find(self, key: EqualRun) -> Outcome | None:
-        """The equal run in the store, unless it is to be repeated."""
+        """The equal run in the store, unless it is to be repeated, or was less isolated than is asked for now."""
         found = None if self.rerun else self.store.find_equal(key)
+        # Answers of a file, and numbers that somebody else measured, had nothing to isolate.
+        if found is not None and key.device_type is not None and not is_enough(found.result.isolation, self.isolation):
+            found = None
         return None if found is None else Outcome(found.result, found.path, reused=True)
 
     def keep(self, submission: LoadedSubmission, key: EqualRun, measured: Measured) -> Outcome:
@@ -80,6 +86,8 @@ class Plan:
             predictions=self.store.add_predictions(measured.predictions),
             input=measured.input,
             isolation=measured.isolation,
+            layers=measured.layers,
+            limits=measured.limits,
             costs=measured.costs,
             environment=measured.environment,
             audits=measured.audits,
@@ -93,7 +101,7 @@ class Plan:
 
     def fail(self, submission: LoadedSubmission, key: EqualRun, error: BenchError) -> None:
         """Writes the record of a run that gave no numbers."""
-        lines = "".join(traceback.format_exception(error.__cause__ or error)).splitlines()
+        lines = error.log or "".join(traceback.format_exception(error.__cause__ or error)).splitlines()
         failure = Failure(outcome=error.outcome, message=str(error), log=tuple(lines[-20:]))
         identity = self._identity(submission, key)
         self.store.add(Result.create(now=datetime.now(UTC), status="failed", failure=failure, **identity))
@@ -111,6 +119,8 @@ class Plan:
             predictions=self.store.add_predictions(measured.predictions),
             input=measured.input,
             isolation=measured.isolation,
+            layers=measured.layers,
+            limits=measured.limits,
             audits=measured.audits,
             environment=measured.environment,
             seeds=measured.seeds,

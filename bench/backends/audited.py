@@ -73,8 +73,7 @@ class TrackAudit:
     def keep(self, batch: Batch) -> bool:
         """Copies what will come again of a batch that is about to be scored; says whether it is to be asked alone."""
         alone = self._auditor.alone_next() and batch.count == self._plan.batch_size
-        positions_N = np.arange(batch.start, batch.start + batch.count)
-        self._kept.append(self._auditor.keep(positions_N, batch.images_NHWC))
+        self._kept.append(self._auditor.keep(batch.where_N, batch.images_NHWC))
         return alone
 
     def answered(self, logits_NC: Logits) -> None:

@@ -12,6 +12,7 @@ from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.audits.evidence import Evidence
 from bench.backends.audited import AuditPlan, TrackAudit
@@ -53,8 +54,9 @@ def answer(
     *,
     turn: int = 1,
     audits: Sequence[AuditPlan | None] | None = None,
+    full_rows: int | None = None,
 ) -> list[Answered | BenchError]:
-    """Shows every batch to every model, once and in order.
+    """Shows every batch to every model, once and in the order in which they come.
 
     Args:
         sessions: The ready models.
@@ -63,6 +65,8 @@ def answer(
         on_progress: Called with the index of a model and how many more images it has answered.
         turn: How many batches a model gets before the next model's turn, so that its weights stay in the caches.
         audits: How each model is audited among its batches; None for not at all.
+        full_rows: The rows of a whole batch, to which the last one is filled up by repeating its own, so that it looks
+            like any other; what is answered to the repeats is dropped. None leaves it as short as it is.
 
     Returns:
         For each model its answers, or the error that ended its part; the others go on.
@@ -71,7 +75,7 @@ def answer(
         DataError: An image cannot be decoded.
     """
     plans = audits or [None] * len(sessions)
-    tracks = [_Track(session, dataset, plan) for session, plan in zip(sessions, plans, strict=True)]
+    tracks = [_Track(session, dataset, plan, full_rows) for session, plan in zip(sessions, plans, strict=True)]
     stream = iter(batches)
     while group := list(islice(stream, turn)):
         for (index, track), batch in product(enumerate(tracks), group):
@@ -91,12 +95,14 @@ def answer(
 class _Track:
     """One model's way through the batches."""
 
-    def __init__(self, session: ModelSession, dataset: Dataset, plan: AuditPlan | None) -> None:
+    def __init__(self, session: ModelSession, dataset: Dataset, plan: AuditPlan | None, full_rows: int | None) -> None:
         self.session = session
         self.dataset = dataset
         self.labels_N = dataset.labels_N
         self.sample_ids = dataset.sample_ids
-        self.in_flight: deque[tuple[int, int, PendingLogits]] = deque()
+        self.full_rows = full_rows
+        self.in_flight: deque[tuple[npt.NDArray[np.int64], int, PendingLogits]] = deque()
+        self.answered_N: list[npt.NDArray[np.int64]] = []
         self.parts: list[Ranked] = []
         self.error: BenchError | None = None
         self.seconds = 0.0
@@ -121,7 +127,11 @@ class _Track:
         return before - self.num_left
 
     def _submit(self, batch: Batch) -> None:
-        self.in_flight.append((batch.start, batch.count, self.session.submit(batch.images_NHWC)))
+        images_NHWC = batch.images_NHWC
+        num_rows = len(images_NHWC)
+        if self.full_rows is not None and num_rows < self.full_rows:
+            images_NHWC = np.resize(images_NHWC, (self.full_rows, *images_NHWC.shape[1:]))
+        self.in_flight.append((batch.where_N, num_rows, self.session.submit(images_NHWC)))
         if len(self.in_flight) > _IN_FLIGHT:
             self._take()
 
@@ -154,7 +164,12 @@ class _Track:
         audit_s = 0.0 if self.audit is None else self.audit.seconds
         num_classes = self.dataset.classes.num_classes
         return Answered(
-            predictions=join_ranked(self.sample_ids, self.parts, num_classes=num_classes),
+            predictions=join_ranked(
+                self.sample_ids,
+                self.parts,
+                num_classes=num_classes,
+                positions_N=np.concatenate([*self.answered_N, np.empty(0, np.int64)]),
+            ),
             num_ties_at_1=sum(part.num_ties_at_1 for part in self.parts),
             num_ties_at_5=sum(part.num_ties_at_5 for part in self.parts),
             seconds=self.seconds + time.perf_counter() - started - audit_s,
@@ -167,13 +182,14 @@ class _Track:
             self._take()
 
     def _take(self) -> None:
-        start, count, pending = self.in_flight.popleft()
-        logits_MC = pending()
+        where_N, num_rows, pending = self.in_flight.popleft()
+        logits_MC = pending()[:num_rows]
         self.answered_at = time.perf_counter()
-        _refuse_non_finite(logits_MC, self.sample_ids[start : start + count])
-        logits_NC = average_views(logits_MC, num_images=count)
-        self.parts.append(rank_logits(logits_NC, self.labels_N[start : start + count]))
-        self.num_left -= count
+        _refuse_non_finite(logits_MC, tuple(self.sample_ids[position] for position in where_N))
+        logits_NC = average_views(logits_MC, num_images=len(where_N))
+        self.parts.append(rank_logits(logits_NC, self.labels_N[where_N]))
+        self.answered_N.append(where_N)
+        self.num_left -= len(where_N)
         if self.audit is not None:
             self.audit.answered(logits_NC)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from bench.audits import judge
 from bench.backends import BACKENDS
@@ -17,11 +16,13 @@ from bench.backends.audited import AuditPlan, completed, new_secret
 from bench.backends.base import ModelSession, RunSpec
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
 from bench.backends.inference import Answered, answer
+from bench.backends.isolation import BACKEND_OF, Isolation, Level, choose_isolation
 from bench.backends.wave import StartedModel, Wave
 from bench.data.cache import CropCache
 from bench.data.dataset import Dataset
 from bench.data.loader import batches_a_turn, iter_batches
-from bench.data.transforms import geometry_of
+from bench.data.order import secret_order
+from bench.data.transforms import geometry_of, num_views
 from bench.errors import BenchError, DataError, DeviceError
 from bench.models.answers import read_answers
 from bench.models.source import LoadedSubmission, checked_file
@@ -29,6 +30,7 @@ from bench.records.audit import Audit
 from bench.records.predictions import Predictions
 from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.records.result import Cost, ResultInput, Scalar
+from bench.sandbox.limits import Limits
 
 __all__ = ["Measured", "OpenCache", "Progress", "RunOptions", "run_all"]
 
@@ -54,8 +56,14 @@ class RunOptions:
     """Where digests, decoded crops and downloaded weights are kept; None for nowhere."""
     compiled: bool = False
     """Run models through torch.compile."""
-    backend: str = "local"
-    """The place to run, by its name in `BACKENDS`."""
+    isolation: Isolation = "none"
+    """How far models are kept from this process; `auto` for the best level that this machine has."""
+    limits: Limits | None = None
+    """What a process of a submission's own may take; None for the defaults."""
+    order_seed: int | None = None
+    """The secret of an order of the images that is to be repeated; None draws a new one where there is isolation."""
+    hidden: tuple[Path, ...] = ()
+    """Folders that no sandbox may show, such as results; the dataset's own is always among them."""
     audit: bool = False
     """Audit models among their scored batches."""
     audit_seed: int | None = None
@@ -68,7 +76,9 @@ class Measured:
 
     predictions: Predictions
     input: ResultInput | None = None
-    isolation: Literal["none", "process", "sandbox"] | None = None
+    isolation: Level | None = None
+    layers: tuple[str, ...] = ()
+    limits: dict[str, int | float] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
     environment: dict[str, Scalar] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
@@ -115,10 +125,13 @@ def run_all(
             num_classes=dataset.classes.num_classes,
             cache_folder=cache_folder,
             compiled=options.compiled,
+            limits=options.limits,
+            hidden=(dataset.root, cache_folder, *options.hidden),
         )
+        backend = BACKENDS[BACKEND_OF[choose_isolation(options.isolation).level]]
         while waiting:
             with ExitStack() as stack:
-                wave = Wave(BACKENDS[options.backend](), spec, devices)
+                wave = Wave(backend(), spec, devices)
                 while waiting and wave.has_room(alone_next=waiting[0] in alone):
                     index = waiting.popleft()
                     try:
@@ -175,6 +188,11 @@ def _run_wave(
         on_cpu = device_type(wave.spec.device) == "cpu"
         turn = batches_a_turn(geometry, views.kind, batch_size) if on_cpu else None
         sessions = [model.session for model in models]
+        order_seed, order_N, full_rows = None, None, None
+        if wave.backend.isolation != "none":
+            order_seed = new_secret() if options.order_seed is None else options.order_seed
+            order_N = secret_order(len(dataset), order_seed)
+            full_rows = min(batch_size, len(dataset)) * num_views(views.kind)
         plans = [_audit_plan(options, wave.spec.precision, batch_size) for _ in models]
         started = time.perf_counter()
         try:
@@ -187,9 +205,12 @@ def _run_wave(
                     num_threads=options.num_threads,
                     cache=cache,
                     turn=turn,
+                    positions=order_N,
                 )
                 with closing(batches):
-                    outcomes = answer(sessions, batches, dataset, advance, turn=turn or 1, audits=plans)
+                    outcomes = answer(
+                        sessions, batches, dataset, advance, turn=turn or 1, audits=plans, full_rows=full_rows
+                    )
         except DataError as error:
             outcomes = [error for _ in models]
         pass_s = time.perf_counter() - started
@@ -198,6 +219,11 @@ def _run_wave(
                 yield model.index, outcome
                 continue
             costs, notes = _costs(model.session, geometry.crop)
+            try:
+                model.session.finish()
+            except BenchError as error:
+                yield model.index, error
+                continue
             settings = {"batch_size": batch_size, "num_decode_threads": options.num_threads, "num_models": len(models)}
             environment = model.session.environment | settings
             evidence = outcome.evidence
@@ -210,10 +236,13 @@ def _run_wave(
                     predictions=outcome.predictions,
                     input=ResultInput(geometry=geometry, mean=model.session.input.mean, std=model.session.input.std),
                     isolation=wave.backend.isolation,
+                    layers=model.session.layers,
+                    limits=model.session.limits,
                     costs=costs,
                     environment=environment,
                     audits=() if evidence is None else judge(evidence),
-                    seeds={} if evidence is None else {"audit": evidence.seed},
+                    seeds=({} if evidence is None else {"audit": evidence.seed})
+                    | ({} if order_seed is None else {"order": order_seed}),
                     timing={
                         "start_s": round(model.start_s, 3),
                         "pass_s": round(pass_s, 3),

@@ -26,6 +26,7 @@ class ShardedSession(ModelSession):
         self._sessions = sessions
         self._turn = 0
         self.input, self.num_params, self.notes = first.input, first.num_params, first.notes
+        self.layers, self.limits = first.layers, first.limits
         devices = [str(session.environment.get("device")) for session in sessions]
         self.environment = first.environment | {"device": ",".join(devices), "num_devices": len(devices)}
 
@@ -41,6 +42,12 @@ class ShardedSession(ModelSession):
         for number, session in enumerate(self._sessions[1:], 1):
             found |= {f"{name}_{number}": value for name, value in session.settings().items()}
         return found
+
+    def finish(self) -> None:
+        """Ends the work on every device."""
+        for session in self._sessions:
+            session.finish()
+        self.notes = self._sessions[0].notes
 
     def gmacs(self, img_size: int) -> float:
         """Multiply-adds of one image, in units of 10^9, counted on the first device."""

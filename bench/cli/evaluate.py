@@ -11,6 +11,7 @@ from bench.cli.common import (
     cache_folder_of,
     cache_options,
     data_option,
+    isolation_option,
     json_option,
     note,
     predictions_option,
@@ -25,6 +26,7 @@ from bench.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from bench.backends.isolation import Isolation
     from bench.data.dataset import Dataset
     from bench.errors import BenchError
     from bench.models.source import LoadedSubmission
@@ -54,6 +56,7 @@ __all__ = ["evaluate"]
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a batch.  [default: 32, cuda 256, mps 64]"
 )
 @click.option("--compile", "compiled", is_flag=True, help="Run models through torch.compile.")
+@isolation_option
 @workers_option
 @cache_options
 @results_option
@@ -72,6 +75,7 @@ def evaluate(
     precision: Precision | None,
     batch_size: int | None,
     compiled: bool,
+    isolation: Isolation,
     workers: int,
     cache_dir: Path | None,
     no_cache: bool,
@@ -113,6 +117,7 @@ def evaluate(
         num_threads=workers,
         cache_folder=cache_folder_of(cache_dir, no_cache),
         compiled=compiled,
+        isolation=isolation,
     )
     # What needs no look at the data comes first: hashing ImageNet takes minutes.
     precision_of(fixed, options)
@@ -133,7 +138,7 @@ def evaluate(
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
     _say_partial(dataset, fixed)
-    _say_trust(entries)
+    _say_trust(entries, isolation)
     with progress_bars([entry.label for entry in entries], len(dataset)) as advance_one:
         outcomes = evaluate_all(
             entries,
@@ -181,11 +186,18 @@ def _say_partial(dataset: Dataset, protocol: Protocol) -> None:
         note(f"Partial: {len(dataset):,} of the {wanted:,} images of {protocol.id}; the result will not be ranked.")
 
 
-def _say_trust(entries: list[LoadedSubmission]) -> None:
+def _say_trust(entries: list[LoadedSubmission], asked: Isolation) -> None:
+    """Says how far the submissions' code is kept, where there is any; a named level that is not there is an error."""
+    from bench.backends.isolation import choose_isolation
+
+    level, missing = choose_isolation(asked)
+    if missing is not None:
+        note(missing)
     with_code = [entry.label for entry in entries if entry.source.runs_code]
-    if with_code:
+    if with_code and level != "sandbox":
         shown = ", ".join(with_code[:3]) + (", ..." if len(with_code) > 3 else "")
-        note(f"Running the code of {shown} in this process (isolation: none); run only what you trust.")
+        where = "in this process" if level == "none" else "with your rights"
+        note(f"Running the code of {shown} {where} (isolation: {level}); run only what you trust.")
 
 
 def _print(outcomes: list[Outcome], *, as_json: bool) -> None:

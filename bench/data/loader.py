@@ -50,14 +50,21 @@ Allocate = Callable[[tuple[int, ...]], npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Consecutive samples of a dataset."""
+    """Samples of a dataset that follow each other in a pass over it."""
 
     start: int
-    """The position of the first sample in the dataset."""
+    """The position of the first sample in the dataset; in another order, how many samples came before."""
     count: int
     """How many samples."""
     images_NHWC: npt.NDArray[np.uint8]
     """uint8, 0 to 255; count * num_views rows, all views of a sample together. The receiver may keep it."""
+    positions_N: npt.NDArray[np.int64] | None = None
+    """Where the samples stand in the dataset, when they come in another order; None for start to start + count."""
+
+    @property
+    def where_N(self) -> npt.NDArray[np.int64]:
+        """Where the samples stand in the dataset, int64 (N)."""
+        return np.arange(self.start, self.start + self.count) if self.positions_N is None else self.positions_N
 
 
 def iter_batches(
@@ -70,9 +77,9 @@ def iter_batches(
     cache: CropCache | None = None,
     allocate: Allocate | None = None,
     turn: int | None = None,
-    positions: range | None = None,
+    positions: range | npt.NDArray[np.int64] | None = None,
 ) -> Generator[Batch]:
-    """All samples of a dataset in canonical order, each once; the last batch is as short as it comes out.
+    """All samples of a dataset in canonical order, or those that are asked for in theirs; the last batch may be short.
 
     The pixels are the same bytes with and without a cache, for any number of threads and any batch size.
 
@@ -87,10 +94,11 @@ def iter_batches(
         turn: Where the receiver computes on the very cores that decode: so many batches are made with all threads,
             and then none until the receiver has taken them; see `batches_a_turn`. None decodes all the time, beside a
             receiver whose work is elsewhere.
-        positions: Only these consecutive samples, where several processes share a dataset; None for all.
+        positions: Only these consecutive samples, where several processes share a dataset; or these samples in this
+            order; None for all.
 
     Raises:
-        DataError: The first sample in canonical order that cannot be read or decoded; nothing takes its place.
+        DataError: The first sample in that order that cannot be read or decoded; nothing takes its place.
         UsageError: `batch_size` or `num_threads` is not positive.
     """
     if batch_size < 1 or num_threads < 1:
@@ -108,17 +116,22 @@ def batches_a_turn(geometry: Geometry, views: ViewKind, batch_size: int) -> int:
 
 
 def _iterate(
-    filler: _Filler, positions: range, batch_size: int, num_threads: int, allocate: Allocate, turn: int | None
+    filler: _Filler,
+    positions: range | npt.NDArray[np.int64],
+    batch_size: int,
+    num_threads: int,
+    allocate: Allocate,
+    turn: int | None,
 ) -> Generator[Batch]:
     pool = ThreadPoolExecutor(max_workers=num_threads, thread_name_prefix="bench-decode")
     pending: deque[tuple[Batch, list[Future[None]]]] = deque()
-    starts = iter(positions[::batch_size])
+    starts = iter(range(0, len(positions), batch_size))
     most_ahead = turn - 1 if turn else _num_ahead(filler, min(batch_size, len(positions)), num_threads)
     try:
         while True:
             if not (turn and pending):
                 while len(pending) <= most_ahead and (start := next(starts, None)) is not None:
-                    pending.append(_begin(pool, filler, start, min(start + batch_size, positions.stop), allocate))
+                    pending.append(_begin(pool, filler, start, positions[start : start + batch_size], allocate))
                 if turn:
                     wait(future for _, futures in pending for future in futures)
             if not pending:
@@ -139,16 +152,24 @@ def _iterate(
 
 
 def _begin(
-    pool: ThreadPoolExecutor, filler: _Filler, start: int, stop: int, allocate: Allocate
+    pool: ThreadPoolExecutor,
+    filler: _Filler,
+    start: int,
+    positions: range | npt.NDArray[np.int64],
+    allocate: Allocate,
 ) -> tuple[Batch, list[Future[None]]]:
-    """A batch whose pixels are still to come, and what to wait for, in canonical order."""
+    """A batch whose pixels are still to come, and what to wait for, in order."""
     per_sample, crop = num_views(filler.views), filler.geometry.crop
-    images_NHWC = allocate(((stop - start) * per_sample, crop, crop, 3))
-    futures = []
-    for piece in filler.pieces(start, stop):
-        rows_NHWC = images_NHWC[(piece.start - start) * per_sample : (piece.stop - start) * per_sample]
-        futures.append(pool.submit(filler.fill, rows_NHWC, piece))
-    return Batch(start, stop - start, images_NHWC), futures
+    images_NHWC = allocate((len(positions) * per_sample, crop, crop, 3))
+    futures: list[Future[None]] = []
+    row = 0
+    for piece in filler.pieces(positions):
+        num_rows = (piece.stop - piece.start) * per_sample
+        futures.append(pool.submit(filler.fill, images_NHWC[row : row + num_rows], piece))
+        row += num_rows
+    if isinstance(positions, range):
+        return Batch(positions.start, len(positions), images_NHWC), futures
+    return Batch(start, len(positions), images_NHWC, positions), futures
 
 
 class _Piece(NamedTuple):
@@ -170,10 +191,16 @@ class _Filler:
     stopped: threading.Event = field(default_factory=threading.Event)
     """Nobody waits for the pixels any more."""
 
-    def pieces(self, start: int, stop: int) -> list[_Piece]:
-        """Positions start to stop in order: runs of cached images, and every other image alone."""
+    def pieces(self, positions: range | npt.NDArray[np.int64]) -> list[_Piece]:
+        """Positions in order: runs of cached images, and every other image alone."""
         if self.cache is None:
-            return [_Piece(position, position + 1, False) for position in range(start, stop)]
+            return [_Piece(int(position), int(position) + 1, False) for position in positions]
+        if not isinstance(positions, range):  # neighbours in another order lie apart in the cache
+            return [
+                _Piece(position, position + 1, bool(self.cache.filled(position, position + 1)[0]))
+                for position in positions.tolist()
+            ]
+        start, stop = positions.start, positions.stop
         longest = max(1, _MAX_READ_BYTES // self.cache.record.block_bytes)
         pieces: list[_Piece] = []
         for position, is_cached in enumerate(self.cache.filled(start, stop).tolist(), start):

@@ -11,12 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.errors import PredictionsError
 from bench.records.predictions import NUM_KEPT, Predictions
 
 __all__ = ["Ranked", "join_ranked", "predictions_from_logits", "predictions_from_ranked", "rank_logits"]
 
 _ROWS_AT_ONCE = 128  # 128 x 1000 float64 stay in the cache of one core
 _NUM_GROUPS = 64
+_COLUMNS = ("classes_NK", "log_probs_NK", "label_log_prob_N", "sum_squared_probs_N")
 
 
 class Ranked(NamedTuple):
@@ -47,9 +49,30 @@ def rank_logits(logits_NC: npt.NDArray[np.float32], labels_N: npt.NDArray[np.int
     return _concatenate(parts, num_classes=logits_NC.shape[1])
 
 
-def join_ranked(sample_ids: tuple[str, ...], parts: Iterable[Ranked], *, num_classes: int) -> Predictions:
-    """The predictions that consist of the parts, in order."""
+def join_ranked(
+    sample_ids: tuple[str, ...],
+    parts: Iterable[Ranked],
+    *,
+    num_classes: int,
+    positions_N: npt.NDArray[np.int64] | None = None,
+) -> Predictions:
+    """The predictions that consist of the parts.
+
+    Args:
+        sample_ids: The samples, in canonical order.
+        parts: Their rankings, one after the other.
+        num_classes: C.
+        positions_N: Which sample each row of the parts is about, every one once; None for the canonical order.
+
+    Raises:
+        PredictionsError: A sample is missing or comes twice.
+    """
     whole = _concatenate(list(parts), num_classes=num_classes)
+    if positions_N is not None:
+        rows_N = np.argsort(positions_N, kind="stable")
+        if not np.array_equal(positions_N[rows_N], np.arange(len(sample_ids))):
+            raise PredictionsError(f"{len(positions_N):,} answers do not cover {len(sample_ids):,} samples once each")
+        whole = whole._replace(**{name: getattr(whole, name)[rows_N] for name in _COLUMNS})
     return Predictions(
         sample_ids=sample_ids,
         top_classes_NK=whole.classes_NK,

@@ -218,6 +218,10 @@ class Result(FileRecord):
     """What the model saw."""
     isolation: Literal["none", "process", "sandbox"] | None = None
     """How far the submission's code was kept from labels and results."""
+    layers: tuple[str, ...] = ()
+    """What kept it there, such as `seccomp` or `memory:cgroup2`; see `docs/security.md`."""
+    limits: dict[str, int | float] = {}
+    """What its process might take; sizes end in `_bytes`, times in `_s`."""
     audits: tuple[Audit, ...] = ()
     """What was asked of the model while it was evaluated; see `docs/verification.md`."""
     environment: dict[str, Scalar] = {}
