@@ -16,6 +16,7 @@ from bench.version import __version__
 __all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
 
 COMMANDS = {
+    "attest": ("bench.cli.attest:attest", "Sign verified results with your key."),
     "bisect": ("bench.cli.bisect:bisect", "Find the commit that made a benchmark slower."),
     "challenge": ("bench.cli.challenge:challenge", "Run a challenge: evaluate archives, seal labels, rule."),
     "check": ("bench.cli.check:check", "Check submissions, results, boards and protocols."),
