@@ -16,6 +16,7 @@ from bench.cli.common import (
     data_option,
     json_option,
     note,
+    predictions_option,
     print_json,
     progress_bar,
     protocol_option,
@@ -101,6 +102,13 @@ _ISOLATIONS = ("none", "process", "sandbox", "auto")
     metavar="N",
     help="How many checkpoints to keep.",
 )
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="RESULT",
+    help="The result of a run on the training images, for a recipe that learns from a teacher.",
+)
+@predictions_option
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's event files, in training/tensorboard.")
 @click.option(
     "--isolation",
@@ -131,6 +139,8 @@ def train(
     processes: int,
     checkpoint_every: int | None,
     keep: int,
+    teacher: Path | None,
+    predictions: Path | None,
     tensorboard: bool,
     isolation: str,
     workers: int,
@@ -186,6 +196,8 @@ def train(
         resume=resume,
         attempt=attempt,
         round_key=None if round_key is None else read_round_key(round_key),
+        teacher=teacher,
+        predictions=predictions,
         tensorboard=tensorboard,
     )
     rank = rank_in_environment()
@@ -216,9 +228,9 @@ def _train(
     recipe_of(fixed)  # another kind of protocol is refused before anything is read
     entry = open_submission(submission)
     dataset = open_dataset(data, fixed.dataset)
-    evaluator = find_evaluator(fixed, data, options, cache_folder, background=entry.manifest.outputs.background)
+    evaluator = find_evaluator(fixed, data, options, cache_folder)
     if rank_in_environment() > 0:
-        return run(entry, fixed, dataset, out, options, digest="", make_evaluator=evaluator)
+        return run(entry, fixed, dataset, out, options, cache_folder=cache_folder, make_evaluator=evaluator, digest="")
 
     def digest() -> str:
         with progress_bar("Checking the dataset", len(dataset)) as advance:
@@ -234,6 +246,7 @@ def _train(
             out,
             options,
             digest=digest,
+            cache_folder=cache_folder,
             make_evaluator=evaluator,
             listeners=[listener],
             on_progress=advance,

@@ -105,6 +105,8 @@ class TrainingOrigin(Record):
     """Which of the attempts that make a score, from 1; missing where there was one."""
     precision: Precision | None = None
     """The arithmetic; missing for fp32."""
+    teacher: str | None = None
+    """The run whose predictions were learned too; missing where the recipe has no teacher."""
 
 
 class Submission(FileRecord):

@@ -55,12 +55,18 @@ def find_trained(folder: Path, wanted: TrainingOrigin) -> bool:
 
 
 def export_trained(
-    submission: LoadedSubmission, state: dict[str, torch.Tensor], origin: TrainingOrigin, folder: Path, run: Path
+    submission: LoadedSubmission,
+    manifest: Submission,
+    state: dict[str, torch.Tensor],
+    origin: TrainingOrigin,
+    folder: Path,
+    run: Path,
 ) -> None:
     """Writes the trained submission; it is there whole or, whenever the program is killed, not at all.
 
     Args:
         submission: What was trained.
+        manifest: Its manifest, with the outputs that the network has now.
         state: The network's state dict, on the CPU, none of its tensors sharing memory.
         origin: How it was trained.
         folder: What `trained_folder` named; an earlier training's submission there is replaced.
@@ -83,7 +89,7 @@ def export_trained(
             shutil.copytree(run, fresh / RECORDS, dirs_exist_ok=True, ignore=ignored)
             save_file(state, fresh / WEIGHTS)
             (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it private; the other files are not
-            content = _manifest(submission.manifest, sha256_of_file(fresh / WEIGHTS), origin)
+            content = _manifest(manifest, sha256_of_file(fresh / WEIGHTS), origin)
             (fresh / MANIFEST).write_text(content, encoding="utf-8")
             if folder.exists():
                 folder.rename(old)

@@ -17,6 +17,7 @@ from bench.errors import NonFiniteError, RequeueError
 from bench.records.recipe import Recipe
 from bench.training.checkpoint import Saver
 from bench.training.distributed import StopVote, World
+from bench.training.energy import EnergyMeter
 from bench.training.evaluating import Evaluated, Evaluator
 from bench.training.events import EventLog
 from bench.training.feeding import TrainingBatch, TrainingImages
@@ -55,6 +56,8 @@ class Loop:
     """What the training consists of, for its checkpoints."""
     stop: StopRequest
     """Whether it was asked to stop."""
+    energy: EnergyMeter
+    """The energy of this rank's device."""
     evaluator: Evaluator | None = None
     """How the network is evaluated meanwhile; None where that is left for later."""
     on_progress: Callable[[int], None] | None = None
@@ -180,6 +183,7 @@ def _end_epoch(loop: Loop, progress: Progress, clock: _Running, epoch: int) -> N
     """Writes the epoch's event, and evaluates where the recipe says so."""
     report = progress.take_epoch(epoch + 1)
     progress.epochs = report.epoch
+    energy_j = _energy_j(loop, progress)
     loop.log.emit(
         "epoch",
         epoch=report.epoch,
@@ -193,19 +197,19 @@ def _end_epoch(loop: Loop, progress: Progress, clock: _Running, epoch: int) -> N
         wait_s=progress.wait_s,
         memory_mib=_memory_mib(loop.stepper.device),
         skipped=progress.num_skipped,
-        energy_j=None,
+        energy_j=energy_j,
     )
     if loop.on_epoch is not None:
         loop.on_epoch(report)
     every, is_last = loop.recipe.evaluate_every_epochs, report.epoch == loop.recipe.epochs
     reached = False
     if loop.evaluator is not None and (is_last or (every > 0 and report.epoch % every == 0)):
-        reached = _evaluate(loop, progress, loop.evaluator, report.epoch)
+        reached = _evaluate(loop, progress, loop.evaluator, report.epoch, energy_j)
     progress.finished = is_last or reached
     clock.leave_out()
 
 
-def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int) -> bool:
+def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int, energy_j: float | None) -> bool:
     """Evaluates the last weights and their average; returns whether those that are ranked reached the target."""
     learner, recipe = loop.stepper.learner, loop.recipe
     last = evaluator.evaluate(learner.module)
@@ -225,7 +229,7 @@ def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int) 
         seconds=last.seconds + (averaged.seconds if averaged is not None else 0.0),
         num_samples=last.metrics["top1"].num_samples,
         train_s=progress.train_s,
-        energy_j=None,
+        energy_j=energy_j,
     )
     reached = False
     if recipe.target is not None and passes(recipe.target, ranked.metrics):
@@ -233,9 +237,18 @@ def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int) 
         progress.evaluate_s += again.seconds
         reached = passes(recipe.target, again.metrics)
         value, confirmed = (found.metrics[recipe.target.metric].value for found in (ranked, again))
-        clocks = {"train_s": progress.train_s, "energy_j": None}
+        clocks = {"train_s": progress.train_s, "energy_j": energy_j}
         loop.log.emit("target", **place, value=value, confirmed=confirmed, reached=reached, **clocks)
     return reached
+
+
+def _energy_j(loop: Loop, progress: Progress) -> float | None:
+    """The energy of all devices so far, in joules; None where one does not tell it."""
+    parts = loop.world.gather(loop.energy.joules())
+    if any(part is None for part in parts):
+        return None
+    progress.energy_j = sum(parts)
+    return progress.energy_j
 
 
 def _values(evaluated: Evaluated) -> dict[str, float]:

@@ -7,18 +7,18 @@ from pathlib import Path
 from bench.data.contents import dataset_digest
 from bench.data.dataset import open_dataset
 from bench.errors import DataError
-from bench.models.build import BuiltModel
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
 from bench.training.evaluating import Evaluator
 from bench.training.options import TrainOptions
 from bench.training.session import MakeEvaluator
+from bench.training.transfer import Prepared
 
 __all__ = ["find_evaluator"]
 
 
 def find_evaluator(
-    protocol: Protocol, data: Path, options: TrainOptions, cache_folder: Path | None, *, background: bool = False
+    protocol: Protocol, data: Path, options: TrainOptions, cache_folder: Path | None
 ) -> MakeEvaluator | None:
     """How networks are evaluated under the protocol that a training protocol names in `evaluate_with`.
 
@@ -27,10 +27,9 @@ def find_evaluator(
         data: The folder of the dataset.
         options: Threads that decode.
         cache_folder: Where decoded crops are kept; None decodes them each time.
-        background: Output 0 of the network is the background class.
 
     Returns:
-        From a built network and its device to its evaluator; None where the protocol names none, or the images are not
+        From a network and its device to its evaluator; None where the protocol names none, or the images are not
         there and the recipe can do without: a training set may come alone.
 
     Raises:
@@ -49,12 +48,12 @@ def find_evaluator(
     if cache_folder is not None:
         digest = dataset_digest(dataset, cache_folder=cache_folder, num_threads=options.num_threads)
 
-    def make(built: BuiltModel, device: str) -> Evaluator:
+    def make(network: Prepared, device: str) -> Evaluator:
         return Evaluator(
             protocol=fixed,
             dataset=dataset,
-            input=built.input,
-            background=background,
+            input=network.input,
+            background=network.manifest.outputs.background,
             device=device,
             num_threads=options.num_threads,
             cache_folder=cache_folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.errors import UsageError
 from bench.records.protocol import Precision, Protocol
@@ -36,6 +37,10 @@ class TrainOptions:
     """Go on from the last checkpoint, where there is one."""
     attempt: int = 1
     """Which of the attempts that make a score."""
+    teacher: Path | None = None
+    """The result of the run whose predictions a recipe with a teacher learns from."""
+    predictions: Path | None = None
+    """The folder of those predictions; None for the one beside the teacher's results."""
     tensorboard: bool = False
     """Write TensorBoard's event files beside the events."""
     round_key: bytes | None = None

@@ -67,6 +67,8 @@ class Progress:
     """Seconds until the first step could run, of all starts."""
     compile_s: float = 0.0
     """Seconds of compiling, of all starts."""
+    energy_j: float = 0.0
+    """Energy of all devices that tell it, in joules."""
     best: dict[str, float] = field(default_factory=dict)
     """The best top-1 of an evaluation and its epoch: a note, never a rank."""
     epoch_sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])

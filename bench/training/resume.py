@@ -37,6 +37,8 @@ class Setting(Record):
     """The digest of the training images."""
     trained_from: Sha256
     """The digest of the submission: its manifest, code and weights."""
+    teacher: str | None = None
+    """The run whose predictions are learned too."""
     attempt: int
     """Which of the attempts, from 1."""
     seed: int
@@ -68,6 +70,7 @@ _MUST_BE_EQUAL = {
     "protocol_digest": "the content of the protocol",
     "dataset_digest": "the training images",
     "trained_from": "the submission (its manifest, code or weights)",
+    "teacher": "the teacher's run (--teacher)",
     "attempt": "the attempt (--attempt)",
     "seed": "the seed",
     "precision": "the precision (--precision)",

@@ -72,7 +72,7 @@ def say_end(log: EventLog, progress: Progress, steps_per_epoch: int, device: str
         evaluate_s=progress.evaluate_s,
         start_s=progress.startup_s,
         compile_s=progress.compile_s,
-        energy_j=None,
+        energy_j=progress.energy_j or None,
         peak_memory_mib=_peak_memory_mib(device),
         num_skipped=progress.num_skipped,
         num_overflows=progress.num_overflows,

@@ -27,8 +27,11 @@ from bench.training.order import num_steps_per_epoch
 from bench.training.parallel import check_split
 from bench.training.progress import EpochReport, Progress
 from bench.training.run_folder import CHECKPOINTS, keep_failed, locked, remove_run, run_folder
-from bench.training.session import MakeEvaluator, Session, run_session
+from bench.training.running import run_session
+from bench.training.session import MakeEvaluator, Session
 from bench.training.signals import listening
+from bench.training.teacher import Teacher, open_teacher
+from bench.training.transfer import check_fits
 from bench.version import __version__
 
 __all__ = ["Trained", "num_images_seen", "recipe_of", "train"]
@@ -61,6 +64,7 @@ def train(
     *,
     digest: str | Callable[[], str] | None = None,
     images: TrainingImages | None = None,
+    cache_folder: Path | None = None,
     make_evaluator: MakeEvaluator | None = None,
     listeners: Iterable[Listener] = (),
     on_progress: Callable[[int], None] | None = None,
@@ -79,7 +83,8 @@ def train(
         options: How it is run on this machine.
         digest: The dataset's digest, or what computes it, where the caller knows; only the first rank asks.
         images: The images of `dataset` where the caller has them decoded already.
-        make_evaluator: From the built network and its device to what evaluates it meanwhile.
+        cache_folder: Where downloaded weights are kept; None for until the training ends.
+        make_evaluator: From the network and its device to what evaluates it meanwhile.
         listeners: Whom to tell of each event.
         on_progress: Takes how many more images are done, of `num_images_seen`.
         on_epoch: Takes the report of each epoch.
@@ -100,17 +105,21 @@ def train(
         if world.size > 1 and device_type(device) == "cuda":
             device = f"cuda:{world.local_rank}"
         with world.unison():
-            _check_fits(submission, dataset)
+            check_fits(submission, recipe, dataset.classes)
             check_split(recipe.batch_size, world.size, options.accumulate)
             precision = chosen_precision(protocol, options.precision)
             folder = trained_folder(submission, attempt_folder(out, options.attempt))
             known = _digest(dataset, digest, options.num_threads) if world.is_first else ""
+        known = world.gather(known)[0]
+        with world.unison():
+            teacher = _teacher(recipe, options, dataset, known)
         session = Session(
             submission=submission,
             protocol=protocol,
             recipe=recipe,
             dataset=dataset,
-            digest=world.gather(known)[0],
+            digest=known,
+            teacher=teacher,
             options=options,
             seed=attempt_seed(submission.digest, options.attempt, options.round_key),
             precision=precision,
@@ -119,6 +128,7 @@ def train(
             world=world,
             stop=stop,
             run=run_folder(folder),
+            cache_folder=cache_folder or run_folder(folder),
             make_evaluator=make_evaluator,
             listeners=tuple(listeners) if world.is_first else (),
             on_progress=on_progress if world.is_first else None,
@@ -143,17 +153,18 @@ def _trained(session: Session, folder: Path, images: TrainingImages | None) -> T
                 held.enter_context(locked(run))
         session = replace(session, checkpoint=_checkpoint(session))
         try:
-            progress, weights = run_session(session, images)
+            outcome = run_session(session, images)
         except SubmissionError:
             if world.is_first:
                 keep_failed(run, folder)
             raise
         with world.unison():
             if world.is_first:
-                ran = {"epochs": progress.epochs, "seconds": round(progress.train_s, 1)}
-                export_trained(session.submission, weights, origin.model_copy(update=ran), folder, run)
+                ran = {"epochs": outcome.progress.epochs, "seconds": round(outcome.progress.train_s, 1)}
+                ran_origin = origin.model_copy(update=ran)
+                export_trained(session.submission, outcome.manifest, outcome.state, ran_origin, folder, run)
                 remove_run(run)
-    return Trained(folder, reused=False, progress=progress)
+    return Trained(folder, reused=False, progress=outcome.progress)
 
 
 def _checkpoint(session: Session) -> Checkpoint | None:
@@ -181,6 +192,24 @@ def _checkpoint(session: Session) -> Checkpoint | None:
     return found
 
 
+def _teacher(recipe: Recipe, options: TrainOptions, dataset: Dataset, digest: str) -> Teacher | None:
+    """Whose answers are learned too; None where the recipe has no teacher.
+
+    Raises:
+        UsageError: One is named and the recipe has none, or it has one and none is named, or another one.
+    """
+    if recipe.distillation is None:
+        if options.teacher is not None:
+            raise UsageError("the recipe has no teacher to learn from; leave --teacher out")
+        return None
+    if options.teacher is None:
+        raise UsageError(
+            f"the recipe learns from {recipe.distillation.teacher}; evaluate it on the training images and name the "
+            "result with --teacher"
+        )
+    return open_teacher(recipe.distillation, options.teacher, dataset, digest, predictions=options.predictions)
+
+
 def _digest(dataset: Dataset, digest: str | Callable[[], str] | None, num_threads: int) -> str:
     if digest is None:
         return dataset_digest(dataset, cache_folder=None, num_threads=num_threads)
@@ -201,6 +230,7 @@ def _origin(session: Session) -> TrainingOrigin:
         bench_version=__version__,
         attempt=None if attempt == 1 else attempt,
         precision=None if precision == "fp32" else precision,
+        teacher=None if session.teacher is None else session.teacher.run,
     )
 
 
@@ -213,19 +243,3 @@ def recipe_of(protocol: Protocol) -> Recipe:
     if protocol.recipe is None:
         raise UsageError(f"the protocol {protocol.id!r} is of kind {protocol.kind!r}, this needs kind 'train'")
     return protocol.recipe
-
-
-def _check_fits(submission: LoadedSubmission, dataset: Dataset) -> None:
-    source, outputs = submission.manifest.model.source, submission.manifest.outputs
-    if not {"weights", "sha256"} <= submission.source.takes:
-        raise SubmissionError(
-            f"source {source!r} has no weights to train; training takes python, timm and torchvision",
-            path=submission.manifest_path,
-            key="model.source",
-        )
-    if outputs.classes != dataset.classes.name:
-        raise SubmissionError(
-            f"is {outputs.classes!r}, but the training images are of {dataset.classes.name!r}",
-            path=submission.manifest_path,
-            key="outputs.classes",
-        )

@@ -25,7 +25,12 @@ from bench.models.build import build_model
 from bench.models.source import open_submission
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
-from bench.training.loop import EpochReport
+from bench.training.attempts import attempt_seed
+from bench.training.events import read_events
+from bench.training.options import TrainOptions
+from bench.training.progress import EpochReport
+from bench.training.randomness import captured_generators, own_generators, seed_generators
+from bench.training.state import same_state
 from bench.training.train import Trained, num_images_seen, train
 
 MakeNetwork = Callable[..., Path]
@@ -36,8 +41,9 @@ MakeProtocol = Callable[..., Protocol]
 def trained(shapes: Dataset, make_protocol: MakeProtocol, tmp_path: Path) -> Callable[..., Trained]:
     """A function that trains a folder for two epochs."""
 
-    def run(folder: Path, out: str = "out", **recipe: object) -> Trained:
-        return train(open_submission(str(folder)), make_protocol(**recipe), shapes, tmp_path / out, device="cpu")
+    def run(folder: Path, out: str = "out", attempt: int = 1, **recipe: object) -> Trained:
+        options = TrainOptions(device="cpu", attempt=attempt)
+        return train(open_submission(str(folder)), make_protocol(**recipe), shapes, tmp_path / out, options)
 
     return run
 
@@ -59,12 +65,13 @@ def test_the_outcome_is_a_submission_with_its_origin(
     found = open_submission(str(outcome.folder))
     origin = found.manifest.training
 
-    assert outcome == (tmp_path / "out/acme/net", False)
+    assert (outcome.folder, outcome.reused) == (tmp_path / "out/acme/net", False)
     assert found.label == "acme/net"
-    assert sorted(path.name for path in outcome.folder.iterdir()) == [
+    assert sorted(path.relative_to(outcome.folder).as_posix() for path in outcome.folder.rglob("*.*")) == [
         "README.md",
         "model.py",
         "submission.toml",
+        "training/events.jsonl",
         "weights.safetensors",
     ]
     assert found.manifest.model.kwargs == {"num_outputs": 2}
@@ -72,7 +79,7 @@ def test_the_outcome_is_a_submission_with_its_origin(
     assert origin.trained_from == source.digest
     assert origin.protocol_digest == make_protocol().digest()
     assert origin.dataset_digest == dataset_digest(shapes, cache_folder=None, num_threads=1)
-    assert (origin.protocol, origin.seed, origin.epochs) == ("shapes2-train", 0, 2)
+    assert (origin.protocol, origin.seed, origin.epochs) == ("shapes2-train", attempt_seed(source.digest, 1), 2)
 
 
 def test_the_weights_are_those_that_the_model_loads(
@@ -90,34 +97,34 @@ def test_the_weights_are_those_that_the_model_loads(
 
 
 def test_training_is_deterministic_on_a_cpu(trained: Callable[..., Trained], make_network: MakeNetwork) -> None:
-    """Equal seeds give equal weights bit for bit, also with dropout; another seed gives others."""
+    """Equal seeds give equal weights bit for bit, also with dropout; another attempt's seed gives others."""
     code = "from torch import nn\n\n\ndef build_model():\n"
     code += "    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
     folder = make_network(code + "nn.Linear(8, 2))\n")
     first, second = weights(trained(folder, "a")), weights(trained(folder, "b"))
-    other = weights(trained(folder, "c", seed=1))
+    other = weights(trained(folder, "c", attempt=2))
 
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_training_leaves_the_callers_generator_alone(
+def test_training_leaves_the_callers_generators_alone(
     trained: Callable[..., Trained], make_network: MakeNetwork
 ) -> None:
     """What a caller draws afterwards does not depend on it."""
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    trained(make_network())
+    with own_generators("cpu"):
+        seed_generators(7, 0)
+        expected = captured_generators("cpu")
+        trained(make_network())
 
-    assert torch.equal(torch.rand(3), expected)
+        assert same_state(captured_generators("cpu"), expected)
 
 
 def test_training_learns_and_reports_it(
     shapes: Dataset, make_protocol: MakeProtocol, make_network: MakeNetwork
 ) -> None:
     """The loss falls well below that of guessing, and the progress counts every image."""
-    folder, protocol = make_network(), make_protocol(epochs=25, learning_rate=0.01)
+    folder, protocol = make_network(), make_protocol(epochs=40, learning_rate=0.01)
     reports: list[EpochReport] = []
     seen: list[int] = []
     train(
@@ -125,12 +132,12 @@ def test_training_learns_and_reports_it(
         protocol,
         shapes,
         folder.parents[2] / "out",
-        device="cpu",
+        TrainOptions(device="cpu"),
         on_progress=seen.append,
         on_epoch=reports.append,
     )
 
-    assert [report.epoch for report in reports] == list(range(1, 26))
+    assert [report.epoch for report in reports] == list(range(1, 41))
     assert reports[0].loss > 0.6
     assert reports[-1].loss < 0.4
     assert reports[-1].top1 > 0.8
@@ -141,7 +148,8 @@ def test_an_equal_training_is_not_repeated(trained: Callable[..., Trained], make
     """But another recipe, altered code or damaged weights are trained again, in the same place."""
     folder = make_network()
     first = trained(folder)
-    assert trained(folder) == (first.folder, True)
+    again = trained(folder)
+    assert (again.folder, again.reused) == (first.folder, True)
 
     assert not trained(folder, epochs=1).reused
     (first.folder / "weights.safetensors").write_bytes(b"damaged")
@@ -195,7 +203,7 @@ def test_a_full_disk_leaves_the_earlier_submission_whole(
     with pytest.raises(StoreError, match="the disk is full"):
         trained(folder, epochs=1)
     assert (first.folder / "weights.safetensors").read_bytes() == before
-    assert [path.name for path in first.folder.parent.iterdir()] == ["net"]
+    assert sorted(path.name for path in first.folder.parent.iterdir()) == [".net.training", "net"]
 
 
 def test_what_a_killed_export_left_is_swept(trained: Callable[..., Trained], make_network: MakeNetwork) -> None:
@@ -220,7 +228,7 @@ BUILD = "def build_model():\n    return Bad(3 * 32 * 32, 2)\n"
     [
         (RAISES + BUILD, ModelError, "training the model raised ValueError: oh"),
         (INFINITE + BUILD, NonFiniteError, "the loss is nan in epoch 1"),
-        (CONV + "nn.Conv2d(3, 2, 3)\n", OutputError, r"shape \(8, 2, 30, 30\) for 8 images, expected \(8, 2\)"),
+        (CONV + "nn.Conv2d(3, 2, 3)\n", OutputError, r"shape \(2, 2, 30, 30\) for 2 images, expected \(2, 2\)"),
         (CONV + "nn.LSTM(32, 2)\n", ModelError, "training the model raised"),
         (CONV + "nn.AdaptiveMaxPool2d(1, True)\n", ModelError, "no parameters to train"),
     ],
@@ -230,9 +238,12 @@ def test_networks_that_cannot_be_trained_are_named_failures(
 ) -> None:
     """Each with one sentence, and nothing is exported."""
     folder = make_network(code)
+    out = folder.parents[2] / "out" / "acme" / "net"
     with pytest.raises(error, match=words):
         trained(folder)
-    assert not (folder.parents[2] / "out" / "acme" / "net").exists()
+    assert not (out / "submission.toml").exists()
+    assert not (out / "weights.safetensors").exists()
+    assert [event["kind"] for event in read_events(out / "training" / "events.jsonl")][-1] == "failure"
 
 
 def test_only_fitting_submissions_and_protocols_are_trained(
