@@ -2,6 +2,7 @@
 
 - `cli.md` from every command's help
 - `formats.md` from `formats.head.md`, the records, and the docstrings of their fields
+- `rules.md` from `rules.head.md` and the table of rules of `bench check`
 - `protocols.md` from the TOML files, `metrics-and-columns.md` from the tables
 - `schemas/*.json` from the records: editors use them to complete and check the files that people write
 """
@@ -12,12 +13,15 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
+from bench.check.rules import GROUPS, RULES
+from bench.check.waivers import Waivers
 from bench.cli.main import COMMANDS, cli
 from bench.leaderboard.columns import COLUMNS
 from bench.metrics import METRICS
@@ -72,6 +76,11 @@ FORMATS = {
         where="&lt;run&gt;.blocks.json, beside the result",
         purpose="The raw times of a throughput run, from which `bench check` computes its costs again.",
         record=Blocks,
+    ),
+    "waivers": FileFormat(
+        where="waivers.toml",
+        purpose="Breaches of the rules of `bench check` that a maintainer accepts; see [rules.md](rules.md).",
+        record=Waivers,
     ),
     "retraction": FileFormat(
         where="&lt;run&gt;.retract.json, beside the result",
@@ -141,6 +150,19 @@ def tables_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def rules_page() -> str:
+    """Every rule of `bench check`."""
+    introduction = (DOCS / "rules.head.md").read_text(encoding="utf-8")
+    parts = [f"# Rules\n\n{GENERATED}{introduction}"]
+    for letter, title in GROUPS.items():
+        parts.append(f"\n## {letter}: {title}\n")
+        rules = (rule for rule in RULES.values() if rule.id[0] == letter)
+        parts += [
+            f"### {rule.id}\n\n{rule.title} (*{rule.severity}*)\n\n{rule.why}\n\n{rule.repair}\n" for rule in rules
+        ]
+    return "\n".join(parts)
+
+
 def formats_page() -> str:
     """Every file and key."""
     introduction = (DOCS / "formats.head.md").read_text(encoding="utf-8")
@@ -192,7 +214,9 @@ def _type_words(annotation: Any) -> str:
         return f"table of {_type_words(items[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return "table"
-    return {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}[annotation]
+    return {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Any: "anything"}[
+        annotation
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -208,6 +232,7 @@ def pages() -> dict[str, str]:
     return {
         "cli.md": cli_page(),
         "formats.md": formats_page(),
+        "rules.md": rules_page(),
         "protocols.md": protocols_page(),
         "metrics-and-columns.md": tables_page(),
     } | schemas

@@ -95,7 +95,7 @@ _ALL = (
     _rule(
         "L11",
         "error",
-        "The folder has at most 10,000 files and folders, 32 levels and 16 GiB.",
+        "The folder has at most 10,000 files and folders, 32 levels, 16 GiB, and 16 MiB of code and text.",
         "It is copied and hashed before every run.",
         "Leave out what the model does not need; host large weights behind an https link with their sha256.",
     ),

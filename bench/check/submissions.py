@@ -7,19 +7,20 @@ errors is not run.
 from __future__ import annotations
 
 import dataclasses
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.check.answers import look_at_answers
-from bench.check.code import look_at_code
+from bench.check.code import MAX_CODE_BYTES, look_at_code
 from bench.check.context import Context
 from bench.check.dry import look_at_run
 from bench.check.manifest import look_at_manifest, read_manifest
 from bench.check.results import look_at_training
-from bench.check.rule import Finding, findings_of
+from bench.check.rule import Finding, finding, findings_of
 from bench.check.text import look_at_characters
-from bench.check.tree import look_at_tree, walk
+from bench.check.tree import Tree, look_at_tree, walk
 from bench.check.weights import look_at_weights
 from bench.errors import BenchError, UsageError, WeightsError
 from bench.models.keys import named_files
@@ -28,7 +29,7 @@ from bench.records.submission import Submission
 
 __all__ = ["LookedAt", "look_at_submission"]
 
-_MAX_TEXT = 2 << 20
+_MAX_TEXT = 16 << 20
 _TEXTS = frozenset({".py", ".toml", ".md", ".txt", ".json", ".yaml", ".yml", ".cfg"})
 
 
@@ -66,11 +67,8 @@ def _look(path: Path, label: str, context: Context) -> LookedAt:
     named = frozenset(named_files(manifest).values()) if manifest is not None else frozenset()
     tree = walk(folder)
     findings += look_at_tree(folder, tree, named)
-    for name, status in tree.files:
-        if Path(name).suffix == ".py" and folder.joinpath(name).is_file() and not folder.joinpath(name).is_symlink():
-            findings += look_at_code(folder / name)
-        if Path(name).suffix in _TEXTS and status.st_size <= _MAX_TEXT and name != path.name:
-            findings += _characters(folder / name)
+    if tree.cut is None:
+        findings += _read_texts(folder, tree, path.name)
     if manifest is not None:
         findings += look_at_manifest(manifest, path, context.teams)
     if manifest is None or _has_errors(findings, "L01", "L02", "L10", "L11"):
@@ -91,9 +89,26 @@ def _has_errors(findings: list[Finding], *rules: str) -> bool:
     return any(item.severity == "error" and (not rules or item.rule in rules) for item in findings)
 
 
+def _read_texts(folder: Path, tree: Tree, manifest: str) -> Iterator[Finding]:
+    """L30 to L40 in the texts of a folder, as long as there is not more than anybody would read."""
+    num_bytes = 0
+    for name, status in tree.files:
+        path = folder / name
+        if path.suffix not in _TEXTS or not stat.S_ISREG(status.st_mode) or name == manifest:
+            continue
+        num_bytes += min(status.st_size, MAX_CODE_BYTES)
+        if num_bytes > _MAX_TEXT:
+            yield finding("L11", f"holds more than {_MAX_TEXT:,} bytes of code and text, which nobody reviews", folder)
+            return
+        if path.suffix == ".py":
+            yield from look_at_code(path)
+        if status.st_size <= MAX_CODE_BYTES:
+            yield from _characters(path)
+
+
 def _characters(path: Path) -> Iterator[Finding]:
     try:
-        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        content = path.read_bytes()
     except OSError:
         return  # named when the files are hashed
     yield from look_at_characters(path, content.decode("utf-8", errors="replace").removeprefix("\ufeff"))

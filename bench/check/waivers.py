@@ -11,9 +11,6 @@ from collections.abc import Iterable
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field
 
 from bench.check.rule import Finding, finding
 from bench.check.rules import RULES
@@ -22,8 +19,6 @@ from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText
 
 __all__ = ["Waiver", "Waivers", "apply_waivers", "load_waivers", "waiver_findings"]
-
-_Day = Annotated[date, Field(strict=False), BeforeValidator(lambda value: value)]
 
 
 class Waiver(Record):
@@ -37,7 +32,7 @@ class Waiver(Record):
     """Who accepts it."""
     reason: FreeText
     """Why."""
-    expires: _Day
+    expires: date
     """The last day on which it holds, such as 2027-01-31."""
 
 
