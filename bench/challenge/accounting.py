@@ -14,7 +14,7 @@ from bench.challenge.published import accounted, evidence_digest, redacted, refe
 from bench.challenge.rank import rank_of
 from bench.challenge.refunds import is_refunded
 from bench.challenge.reservations import refund, score
-from bench.challenge.times import moment_of, now_utc
+from bench.challenge.times import moment_of
 from bench.errors import BenchError, ChallengeError
 from bench.records.ledger import Entry
 from bench.records.result import DatasetRef, Failure, Result, SubmissionRef
@@ -124,7 +124,7 @@ def _failed(hearing: Hearing, outcome: str, message: str, *, at: Entry | None = 
         team=envelope.team, name=envelope.name, title=envelope.name, digest=envelope.submission, source="unknown"
     )
     return Result.create(
-        now=now_utc() if at is None else moment_of(at.time),
+        now=hearing.office.clock() if at is None else moment_of(at.time),
         bench_version=__version__,
         status="failed",
         submission=unknown if isinstance(submission, BenchError) else submission.ref(),

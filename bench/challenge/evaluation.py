@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from bench.challenge.leases import beating
 from bench.challenge.office import Hearing, Office, Verdict
 from bench.challenge.quota import request_of
 from bench.challenge.reservations import refund, reserve
-from bench.challenge.times import now_utc
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset, open_dataset
 from bench.errors import BenchError, ChallengeError, LedgerError, SubmissionError
@@ -59,7 +59,7 @@ def evaluate_archive(
         StoreError: A store cannot be written.
     """
     rules = office.challenge.rules
-    if received is not None and received > now_utc():
+    if received is not None and received > office.clock():
         raise ChallengeError(f"the archive cannot have come in at {received.isoformat()}, which is still to come")
     office.private.make()
     with tempfile.TemporaryDirectory(prefix="ilsvrc-bench-") as top:
@@ -76,7 +76,7 @@ def evaluate_archive(
         if entry.action == "score":
             return known_verdict(hearing, entry)
         office.private.keep_archive(archive, envelope.archive_digest)
-        with beating(office.challenge.ledger_path, entry, every_s=60.0 * rules.lease_minutes / 3):
+        with beating(office.challenge.ledger_path, entry, every_s=60.0 * rules.lease_minutes / 3, clock=office.clock):
             return _run(hearing, entry, on_progress, on_note)
 
 
@@ -151,7 +151,7 @@ def _run(
             hearing.protocol,
             hearing.dataset,
             office.private.store,
-            office.options,
+            replace(office.options, hidden=(*office.options.hidden, office.private.folder, office.challenge.folder)),
             digest=hearing.digest,
             on_progress=advance,
             on_note=on_note,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from bench.challenge.envelope import Envelope
 from bench.challenge.ledger import Ledger
 from bench.challenge.loaded import LoadedChallenge
 from bench.challenge.private import PrivateStore
+from bench.challenge.times import now_utc
 from bench.data.dataset import Dataset
 from bench.errors import BenchError
 from bench.models.source import LoadedSubmission
@@ -39,11 +42,14 @@ class Office:
     """Where whole results of hidden sets stay."""
     options: RunOptions
     """How to run."""
+    clock: Callable[[], datetime] = now_utc
+    """The time; another one only in tests."""
 
     @property
     def ledger(self) -> Ledger:
         """The ledger, which the evaluator signs."""
-        return self.challenge.ledger(self.challenge.evaluator(self.key), self.key)
+        actor = self.challenge.evaluator(self.key).name
+        return Ledger(self.challenge.ledger_path, self.challenge.rules.id, actor=actor, key=self.key, clock=self.clock)
 
 
 class Hearing(NamedTuple):
