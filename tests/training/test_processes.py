@@ -1,0 +1,217 @@
+"""Trainings in real processes: killed, stopped, resumed, shared among ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training.forks import DEADLINE_S, Forks, forks
+
+from bench.data.synthetic import write_synthetic
+
+PROTOCOL = """
+format_version = 1
+id = "shapes2-train"
+kind = "train"
+title = "Two shapes"
+dataset = { name = "shapes2", split = "train", num_samples = 24 }
+geometry = { resize = 20, crop = 16 }
+metrics = { rank_by = "top1", report = ["top1"] }
+
+[recipe]
+epochs = 2
+batch_size = 8
+optimizer = "adamw"
+learning_rate = 0.01
+warmup_epochs = 1.0
+clip_grad_norm = 1.0
+ema_decay = 0.9
+ranked_weights = "ema"
+"""
+MIXED = """
+mixup_alpha = 0.2
+cutmix_alpha = 1.0
+label_smoothing = 0.1
+
+[recipe.augmentation]
+erase_probability = 0.5
+"""
+PLAIN = """
+[recipe.augmentation]
+"""
+
+DRAWING = """
+import os
+import signal
+from pathlib import Path
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.num_calls = 0
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(196, 2)
+        )
+
+    def forward(self, images):
+        self.num_calls += 1
+        if os.environ.get("DIE_AT") == str(self.num_calls) and os.environ.get("RANK", "1") == "1":
+            mark = Path(os.environ["DIED"])
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self.layers(images)
+
+
+def build_model():
+    return Net()
+"""
+STEADY = DRAWING.replace("nn.BatchNorm2d(4), ", "").replace("nn.Dropout(0.2), ", "")
+"""Without batch statistics and dropout: what ranks may share without a difference."""
+
+NUM_LOOKS = 1
+"""Forward passes before the first step: the first look at a network."""
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Forks]:
+    """What starts processes."""
+    with forks() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes with twelve training images each."""
+    root = tmp_path_factory.mktemp("processes") / "shapes2"
+    write_synthetic(root, num_classes=2, train_per_class=12, val_per_class=1, num_workers=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def make_words(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Callable[..., list[str]]:
+    """A function that gives the words of a training without `--out`."""
+
+    def make(code: str = DRAWING, recipe: str = MIXED) -> list[str]:
+        folder = tmp_path_factory.mktemp("words")
+        (folder / "shapes2-train.toml").write_text(PROTOCOL + recipe)
+        submission = folder / "acme" / "net"
+        submission.mkdir(parents=True)
+        (submission / "model.py").write_text(code)
+        (submission / "submission.toml").write_text(
+            'format_version = 1\ntitle = "Net"\n[model]\nsource = "python"\nfile = "model.py"\n'
+            'factory = "build_model"\n[outputs]\nclasses = "shapes2"\n'
+        )
+        words = ["train", submission, "--protocol", folder / "shapes2-train.toml", "--data", data]
+        return [str(word) for word in [*words, "--device", "cpu", "--workers", "1", "--no-cache"]]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def straight(
+    bench: Forks, make_words: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[str], Path]:
+    """The words of a training that draws all that can be drawn, and what it leaves when nothing happens to it."""
+    words, out = make_words(), tmp_path_factory.mktemp("straight")
+    assert bench.run(*words, "--out", out, "--checkpoint-every", 2) == [0]
+    return words, out
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "acme" / "net" / "weights.safetensors")
+
+
+def events(out: Path) -> list[dict[str, Any]]:
+    """The events without what depends on clocks."""
+    lines = (out / "acme" / "net" / "training" / "events.jsonl").read_text().splitlines()
+    timed = {"time", "seconds", "train_s", "wait_s", "evaluate_s", "start_s", "compile_s", "img_s", "wait_share"}
+    timed |= {"peak_memory_mib", "num_restarts"}
+    found = [{key: value for key, value in json.loads(line).items() if key not in timed} for line in lines]
+    return [event for event in found if event["kind"] != "restart"]
+
+
+def assert_as_if_nothing_had_happened(out: Path, expected: Path) -> None:
+    assert events(out) == events(expected)
+    found, wanted = weights(out), weights(expected)
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert torch.equal(found[name], tensor), name
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 6])
+def test_a_killed_training_goes_on_to_the_very_same_weights(
+    bench: Forks, straight: tuple[list[str], Path], tmp_path: Path, step: int
+) -> None:
+    """SIGKILL within any step, before or after a checkpoint; weights bit for bit, and all events."""
+    words, expected = straight
+    words = [*words, "--out", str(tmp_path / "out"), "--checkpoint-every", "2"]
+    died = bench.run(*words, DIE_AT=NUM_LOOKS + step, DIED=tmp_path / "died")
+    again = bench.run(*words, "--resume")
+
+    assert (died, again) == ([-signal.SIGKILL], [0])
+    assert_as_if_nothing_had_happened(tmp_path / "out", expected)
+
+
+def test_a_training_may_be_killed_at_each_step(bench: Forks, straight: tuple[list[str], Path], tmp_path: Path) -> None:
+    """Again and again, and still it ends the same; what killed writers left behind is swept."""
+    words, expected = straight
+    words = [*words, "--out", str(tmp_path / "out"), "--checkpoint-every", "2", "--resume"]
+    for start in range(3):
+        assert bench.run(*words, DIE_AT=NUM_LOOKS + 3, DIED=tmp_path / f"died-{start}") == [
+            -signal.SIGKILL if start < 2 else 0
+        ]
+
+    assert_as_if_nothing_had_happened(tmp_path / "out", expected)
+    assert [path.name for path in (tmp_path / "out" / "acme").iterdir()] == ["net"]
+
+
+def test_sigterm_saves_and_asks_to_be_queued_again(
+    bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Exit code 75, and --resume ends as if nothing had happened."""
+    words = make_words()
+    protocol = Path(words[words.index("--protocol") + 1])
+    protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 300"))
+    run, log = tmp_path / "out" / "acme" / ".net.training", tmp_path / "log"
+    pids = bench.start(*words, "--out", tmp_path / "out", log=log)
+    wait_for(lambda: (run / "checkpoints").is_dir() and any((run / "checkpoints").glob("step-*")))
+    os.kill(pids[0], signal.SIGTERM)
+
+    assert bench.wait(pids) == [75]
+    assert "go on with --resume" in log.read_text()
+    kept = json.loads((max((run / "checkpoints").glob("step-*")) / "state.json").read_text())
+    assert kept["step"] < 900
+    assert not (tmp_path / "out" / "acme" / "net").exists()
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_ranks_share_a_batch_without_a_difference(
+    bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path, ranks: int
+) -> None:
+    """One, two and four processes reach the same weights but for the order of sums."""
+    words = make_words(STEADY, PLAIN)
+    assert bench.run(*words, "--out", tmp_path / "alone") == [0]
+    assert bench.run(*words, "--out", tmp_path / "shared", ranks=ranks) == [0] * ranks
+
+    alone, shared = weights(tmp_path / "alone"), weights(tmp_path / "shared")
+    for name, tensor in alone.items():
+        torch.testing.assert_close(shared[name], tensor, rtol=0, atol=2e-5)
