@@ -81,14 +81,22 @@ class Dataset:
         return labels_N
 
 
-def open_dataset(root: Path, spec: DatasetSpec, *, allow_partial: bool = False, limit: int | None = None) -> Dataset:
+def open_dataset(
+    root: Path,
+    spec: DatasetSpec,
+    *,
+    allow_partial: bool = False,
+    limit: int | None = None,
+    index_folder: Path | None = None,
+) -> Dataset:
     """The images of a split below `root`, in whichever layout they lie there.
 
     Args:
-        root: The folder that holds the split, or is it; or `ILSVRC2012_img_val.tar`.
+        root: The folder that holds the split, or is it; or one of the published tars.
         spec: Which dataset and split, and how many images it has.
         allow_partial: Take what is there: classes and images may be missing, stray files are passed over.
         limit: Keep the first so many in canonical order; the rest need not be there.
+        index_folder: Where indexes of tars are kept; None reads their headers each time.
 
     Raises:
         DataError: Nothing is recognised, a folder is no class, a file is in the way, an image has no known class, or
@@ -98,7 +106,7 @@ def open_dataset(root: Path, spec: DatasetSpec, *, allow_partial: bool = False, 
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}, expected 1 or more images")
     known = None if spec.name == ANY_FOLDERS else class_table(spec.name)
-    listing = list_images(locate(root, spec.split))
+    listing = list_images(locate(root, spec.split), index_folder=index_folder)
     classes = known or folder_classes(listing)
     check_folders(listing, classes)
     samples = samples_of(listing, classes)
@@ -148,10 +156,15 @@ def samples_of(listing: Listing, classes: ClassTable) -> tuple[Sample, ...]:
     """
     if listing.place.has_class_folders:
         folder_labels = {name: classes.index_of_wnid(name) for name in listing.folders}
-        samples = [_sample(image, folder_labels[image.folder or ""]) for image in listing.images]
+        samples = [_sample(image, folder_labels[image.folder or ""], image.folder) for image in listing.images]
     else:
         label_of = find_labels(listing.place, classes)
-        samples = [_sample(image, label_of(image)) for image in listing.images]
+        labels = [label_of(image) for image in listing.images]
+        is_sharded = listing.place.layout == "webdataset"
+        samples = [
+            _sample(image, label, classes.wnids[label] if is_sharded else None)
+            for image, label in zip(listing.images, labels, strict=True)
+        ]
     samples.sort(key=_id_of)
     for first, second in itertools.pairwise(samples):
         if first.id == second.id:
@@ -181,10 +194,10 @@ def check_folders(listing: Listing, classes: ClassTable) -> None:
     raise DataError(reason, path=path)
 
 
-def _sample(image: ImageFile, label: int | None) -> Sample:
+def _sample(image: ImageFile, label: int | None, folder: str | None) -> Sample:
     assert label is not None, "check_folders comes first"  # noqa: S101 - our own invariant
-    is_numbered = image.folder is None or image_number(image.stem) is not None
-    sample_id = image.stem if is_numbered else f"{image.folder}/{image.stem}"
+    is_numbered = folder is None or image_number(image.stem) is not None
+    sample_id = image.stem if is_numbered else f"{folder}/{image.stem}"
     return Sample(sample_id, label, image.path, image.offset, image.num_bytes)
 
 

@@ -8,6 +8,7 @@ import io
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -63,6 +64,8 @@ def find_labels(place: Place, classes: ClassTable) -> LabelOf:
         DataError: No ground truth is found, or it does not fit the class table. The function raises it for images
             that the ground truth does not know.
     """
+    if place.layout == "webdataset":
+        return partial(_beside_the_image, classes)
     folders = _search_folders(place)
     sources = [(name, _from_devkit) for name in DEVKIT_NAMES] + [(_DEVKIT_ARCHIVE, _from_archive)]
     kaggle = [(name, _from_kaggle) for name in _KAGGLE_NAMES]
@@ -75,6 +78,22 @@ def find_labels(place: Place, classes: ClassTable) -> LabelOf:
         f"a devkit's data/), {_DEVKIT_ARCHIVE} and {_KAGGLE_NAMES[0]} in {place.root}; put one of them there",
         path=place.path,
     )
+
+
+def _beside_the_image(classes: ClassTable, image: ImageFile) -> int:
+    """The class index of an image in a shard: a number counts from 0 in the order of the class table."""
+    text = image.label
+    index = int(text) if text is not None and text.isascii() and text.isdigit() else None
+    if index is None and text is not None:
+        index = classes.index_of_wnid(text)
+    if index is None or index >= classes.num_classes:
+        found = "no class beside it" if text is None else f"the class {text[:40]!r} beside it"
+        raise DataError(
+            f"has {found}, expected a .cls file, or a .json file with label or wnid, with an index from 0 to "
+            f"{classes.num_classes - 1:,} or a WNID of {classes.name}",
+            path=f"{image.path}:{image.stem}",
+        )
+    return index
 
 
 def _search_folders(place: Place) -> list[Path]:

@@ -4,6 +4,8 @@
     flat           <split>/ILSVRC2012_val_00000001.JPEG, classes in the development kit's ground truth
     kaggle         ILSVRC/Data/CLS-LOC/<split>, classes in folders (train) or in LOC_val_solution.csv (val)
     tar            ILSVRC2012_img_val.tar, read in place
+    class-tars     ILSVRC2012_img_train.tar, or <split>/<WNID>.tar, read in place
+    webdataset     <split>/*.tar, or *<split>*.tar beside each other, with a class index or WNID beside each image
 
 The folder that is given may hold the split's folder or be it.
 Nothing is judged here: unknown folders and stray files are listed, and `bench.data.dataset` decides.
@@ -20,16 +22,19 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from bench.data.classes import is_wnid
+from bench.data.tar_index import Member, class_tar_members, shard_members
 from bench.errors import DataError
 
 __all__ = ["ImageFile", "Layout", "Listing", "Place", "image_number", "is_there", "list_images", "locate"]
 
-Layout = Literal["wnid-folders", "flat", "kaggle", "tar"]
+Layout = Literal["wnid-folders", "flat", "kaggle", "tar", "class-tars", "webdataset"]
 
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 """What timm's readers take as well, compared in lower case; a `.JPEG` may still hold a PNG."""
 _KAGGLE_FOLDERS = ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
-_TAR_NAMES = {"val": "ILSVRC2012_img_val.tar"}
+_TAR_NAMES = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
+_ILSVRC_TAR = "ILSVRC2012_"
+"""How the names of the published tars begin; other tars may be shards."""
 _NUMBERED = re.compile(r"\w+_val_(\d{8})", re.ASCII)
 """Numbered names of validation images; test images have them too, but no published ground truth."""
 _SPLITS = ("train", "val", "test")
@@ -48,6 +53,8 @@ class ImageFile(NamedTuple):
     """Where the image begins in `path`, in bytes."""
     num_bytes: int | None
     """How long it is; None for a whole file."""
+    label: str | None = None
+    """What is said of its class beside it (WebDataset): an index or a WNID."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,9 @@ class Place:
     root: Path
     """What the user gave."""
     has_class_folders: bool
-    """Each class has a folder, named by its WNID."""
+    """Each class has a folder or a tar, named by its WNID."""
+    tars: tuple[Path, ...] = ()
+    """The tars that hold the images, sorted."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ def locate(root: Path, split: str) -> Place:
         DataError: There is nothing at `root`, it cannot be read, or no layout is recognised.
     """
     if root.suffix == ".tar" and is_there(root, Path.is_file):
-        return Place("tar", root, root, has_class_folders=False)
+        return _tar_place(root, root)
     if not is_there(root, Path.is_dir):
         reason = "is not a folder" if is_there(root, Path.exists) else "there is no such folder"
         raise DataError(f"{reason}; give the folder that holds {split}/", path=root)
@@ -103,8 +112,13 @@ def locate(root: Path, split: str) -> Place:
         if is_there(folder, Path.is_dir) and (place := _recognise(folder, root, split)):
             return place
     if (name := _TAR_NAMES.get(split)) and is_there(root / name, Path.is_file):
-        return Place("tar", root / name, root, has_class_folders=False)
+        return _tar_place(root / name, root)
     raise DataError(_nothing_found(root, split), path=root)
+
+
+def _tar_place(path: Path, root: Path) -> Place:
+    is_of_tars = path.name == _TAR_NAMES["train"] or is_wnid(path.stem)
+    return Place("class-tars" if is_of_tars else "tar", path, root, has_class_folders=is_of_tars, tars=(path,))
 
 
 def is_there(path: Path, kind: Callable[[Path], bool]) -> bool:
@@ -140,7 +154,19 @@ def _recognise(folder: Path, root: Path, split: str) -> Place | None:
         return Place("kaggle" if in_kaggle else "wnid-folders", folder, root, has_class_folders=True)
     if has_numbered:
         return Place("kaggle" if in_kaggle else "flat", folder, root, has_class_folders=False)
-    return None
+    return _recognise_tars(folder, root, split)
+
+
+def _recognise_tars(folder: Path, root: Path, split: str) -> Place | None:
+    """Tars of a class each, or shards; those in a folder that is not the split's own have to name the split."""
+    names = sorted(entry.name for entry in _scan(folder) if entry.name.endswith(".tar") and not entry.is_dir())
+    of_classes = [folder / name for name in names if is_wnid(name.removesuffix(".tar"))]
+    if of_classes and folder.name == split:
+        return Place("class-tars", folder, root, has_class_folders=True, tars=tuple(of_classes))
+    shards = [folder / name for name in names if not name.startswith((_ILSVRC_TAR, "."))]
+    if folder.name != split:
+        shards = [path for path in shards if split in path.name]
+    return Place("webdataset", folder, root, has_class_folders=False, tars=tuple(shards)) if shards else None
 
 
 def _nothing_found(root: Path, split: str) -> str:
@@ -148,18 +174,28 @@ def _nothing_found(root: Path, split: str) -> str:
     shown = ", ".join(found[:8]) + (f" and {len(found) - 8:,} more" if len(found) > 8 else "")
     wanted = [f"{split}/<WNID>/*.JPEG", f"ILSVRC/Data/CLS-LOC/{split}/"]
     if split == "val":
-        wanted += ["val/ILSVRC2012_val_*.JPEG with the devkit's ground truth", _TAR_NAMES["val"]]
+        wanted.append("val/ILSVRC2012_val_*.JPEG with the devkit's ground truth")
+    wanted += [name for of_split, name in _TAR_NAMES.items() if of_split == split]
+    wanted.append(f"WebDataset shards {split}/*.tar or *{split}*.tar")
     return f"holds no {split} images; looked for {', '.join(wanted)}; found {shown or 'an empty folder'}"
 
 
-def list_images(place: Place) -> Listing:
+def list_images(place: Place, *, index_folder: Path | None = None) -> Listing:
     """All images of a place, whatever classes they belong to.
 
+    Args:
+        place: Where.
+        index_folder: Where indexes of tars are kept; None reads their headers each time.
+
     Raises:
-        DataError: A folder or the tar cannot be read.
+        DataError: A folder or a tar cannot be read.
     """
     if place.layout == "tar":
         return _list_tar(place)
+    if place.layout == "class-tars":
+        return _list_class_tars(place, index_folder)
+    if place.layout == "webdataset":
+        return _list_shards(place, index_folder)
     return _list_tree(place) if place.has_class_folders else _list_flat(place)
 
 
@@ -236,3 +272,37 @@ def _list_tar(place: Place) -> Listing:
     except (tarfile.TarError, OSError) as error:
         raise DataError(f"is not a whole, uncompressed tar ({error}); download it again", path=place.path) from error
     return Listing(place, tuple(images), (), tuple(sorted(strays)))
+
+
+def _list_class_tars(place: Place, index_folder: Path | None) -> Listing:
+    images: list[ImageFile] = []
+    folders: set[str] = set()
+    strays: list[Path] = []
+    for path in place.tars:
+        for member in class_tar_members(path, index_folder=index_folder):
+            parts = PurePosixPath(member.name).parts
+            inner = next((part for part in parts[:-1] if part.endswith(".tar")), path.name)
+            folder = inner.removesuffix(".tar")
+            folders.add(folder)
+            _take(member, path, parts[-1], folder, images, strays)
+    return Listing(place, tuple(images), tuple(sorted(folders)), tuple(sorted(strays)))
+
+
+def _list_shards(place: Place, index_folder: Path | None) -> Listing:
+    images: list[ImageFile] = []
+    for path in place.tars:
+        for member in shard_members(path, index_folder=index_folder):
+            # A sample's other files, such as captions, are no business of ours.
+            _take(member, path, PurePosixPath(member.name).name, None, images, [])
+    return Listing(place, tuple(images), (), ())
+
+
+def _take(
+    member: Member, path: Path, name: str, folder: str | None, images: list[ImageFile], strays: list[Path]
+) -> None:
+    """Puts a tar's member where it belongs."""
+    if _is_image_name(name):
+        stem = name.rpartition(".")[0]
+        images.append(ImageFile(stem, folder, path, member.offset, member.num_bytes, member.label))
+    elif _is_in_the_way(name, among_images=True):
+        strays.append(path / member.name)

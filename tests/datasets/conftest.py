@@ -140,6 +140,13 @@ def make_layout(numbered_files: dict[str, bytes], imagenet: ClassTable) -> Calla
         elif layout == "tar":
             _write(root, {truth: _devkit_text(imagenet)})
             _write_tar(root / "ILSVRC2012_img_val.tar", numbered_files)
+        elif layout == "class tars":
+            for label in sorted(set(LABELS)):
+                names = zip(numbered_files.items(), LABELS, strict=True)
+                members = {name: content for (name, content), own in names if own == label}
+                _write_tar(root / "val" / f"{imagenet.wnids[label]}.tar", members)
+        elif layout.startswith("webdataset"):
+            _write_shards(root if layout.endswith("beside") else root / "val", numbered_files, imagenet)
         else:
             raise ValueError(layout)
         return root
@@ -157,6 +164,9 @@ LAYOUTS = {
     "kaggle": "kaggle",
     "kaggle gz": "kaggle",
     "tar": "tar",
+    "class tars": "class-tars",
+    "webdataset": "webdataset",
+    "webdataset, beside": "webdataset",
 }
 
 
@@ -185,7 +195,26 @@ def _write_solution(root: Path, imagenet: ClassTable, *, compressed: bool) -> No
         (root / "LOC_val_solution.csv").write_text(text, encoding="utf-8")
 
 
+def _write_shards(folder: Path, files: dict[str, bytes], imagenet: ClassTable) -> None:
+    """Two shards, the images before, between and after what is said of them, in words and in numbers."""
+    said = {
+        1: {"cls": b"%d" % LABELS[0]},
+        2: {"json": b'{"label": %d, "caption": "a"}' % LABELS[1]},
+        3: {"cls": imagenet.wnids[LABELS[2]].encode() + b"\n", "txt": b"a caption"},
+        4: {"json": b'{"wnid": "%s"}' % imagenet.wnids[LABELS[3]].encode()},
+    }
+    for shard, numbers in enumerate(((1, 3), (2, 4))):
+        members: dict[str, bytes] = {}
+        for number in numbers:
+            stem = f"ILSVRC2012_val_{number:08d}"
+            members |= {f"{stem}.{suffix}": content for suffix, content in said[number].items()}
+            members[f"{stem}.jpeg"] = files[f"{stem}.JPEG"]
+        _write_tar(folder / f"imagenet-val-{shard:05d}.tar", members)
+    _write_tar(folder / "imagenet-train-00000.tar" if folder.name != "val" else folder.parent / "else.tar", {})
+
+
 def _write_tar(path: Path, files: dict[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as archive:
         for name, content in reversed(files.items()):
             member = tarfile.TarInfo(name)

@@ -211,7 +211,7 @@ class TestFaults:
         (tmp_path / "readme.txt").touch()
 
         with pytest.raises(
-            DataError, match=r"no val images; looked for val/<WNID>.*img_val\.tar; found pictures/, rea"
+            DataError, match=r"no val images; looked for val/<WNID>.*img_val\.tar.*; found pictures/, rea"
         ):
             open_dataset(tmp_path, VAL)
 

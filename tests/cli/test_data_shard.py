@@ -1,0 +1,70 @@
+"""`bench data shard`, as users run it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench.cli.main import cli
+from bench.data.synthetic import write_synthetic
+
+PROTOCOL = """
+format_version = 1
+id = "three-train"
+kind = "train"
+title = "Three classes"
+[dataset]
+name = "shapes3"
+split = "train"
+num_samples = 15
+[geometry]
+resize = 36
+crop = 32
+[metrics]
+rank_by = "top1"
+report = ["top1"]
+[recipe]
+epochs = 1
+batch_size = 5
+optimizer = "sgd"
+learning_rate = 0.1
+[recipe.augmentation]
+"""
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A drawn dataset, and its protocol beside it."""
+    write_synthetic(tmp_path / "three", num_classes=3, train_per_class=5, val_per_class=1, num_workers=1)
+    (tmp_path / "three-train.toml").write_text(PROTOCOL)
+    return tmp_path / "three"
+
+
+def test_shards_are_the_same_dataset(three: Path) -> None:
+    """The command prints the files, and `bench data verify` finds equal digests."""
+    protocol = str(three.parent / "three-train.toml")
+    out = three.parent / "shards"
+    done = CliRunner().invoke(cli, ["data", "shard", str(three), str(out), "--protocol", protocol, "--images", "10"])
+    reports = [
+        CliRunner().invoke(cli, ["data", "verify", str(folder), "--protocol", protocol, "--json"])
+        for folder in (three, out)
+    ]
+    splits = [json.loads(report.stdout)["splits"][0] for report in reports]
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split() == [str(out / "train" / f"shapes3-train-0000{number}.tar") for number in range(2)]
+    assert [split["layout"] for split in splits] == ["wnid-folders", "webdataset"]
+    assert splits[0]["digest"] == splits[1]["digest"] is not None
+    assert [report.exit_code for report in reports] == [0, 0]
+
+
+def test_a_second_run_changes_nothing(three: Path) -> None:
+    """It says that the folder is taken, and exits with 1."""
+    arguments = ["data", "shard", str(three), str(three), "--protocol", str(three.parent / "three-train.toml")]
+    done = CliRunner().invoke(cli, arguments)
+
+    assert done.exit_code == 1
+    assert "train: holds files already; give an empty or a new folder" in done.stderr
