@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.check.challenges import look_at_challenge, look_at_ledger
 from bench.check.context import Context
 from bench.check.declared import look_at_board, look_at_protocol
-from bench.check.ledgers import look_at_ledger
 from bench.check.results import look_at_result
 from bench.check.rule import Finding
 from bench.check.submissions import LookedAt, look_at_submission
@@ -41,6 +41,7 @@ LOOKS: dict[Kind, Callable[[Path, Context], LookedAt]] = {
     "result": lambda path, context: LookedAt(str(path), list(look_at_result(path, context)), []),
     "board": lambda path, _: LookedAt(str(path), list(look_at_board(path)), []),
     "protocol": lambda path, _: LookedAt(str(path), list(look_at_protocol(path)), []),
+    "challenge": lambda path, _: LookedAt(str(path), list(look_at_challenge(path)), []),
     "ledger": lambda path, _: LookedAt(str(path), list(look_at_ledger(path)), []),
 }
 """From a kind of target to the look at it."""

@@ -56,7 +56,7 @@ class ReportedFinding(_Strict):
 class Reported(_Strict):
     """What was found about one thing."""
 
-    kind: Literal["submission", "result", "board", "protocol", "ledger", "changes", "waivers"]
+    kind: Literal["submission", "result", "board", "protocol", "challenge", "ledger", "changes", "waivers"]
     """What it is."""
     path: _Text
     """Where it lies."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.backends.isolation import Isolation
 from bench.check.manifest import Teams
 
 __all__ = ["Context"]
@@ -19,7 +20,7 @@ class Context:
     """Where downloaded weights are kept."""
     run_model: bool = True
     """Build models and call them, which runs the submission's code."""
-    isolation: str = "auto"
+    isolation: Isolation = "auto"
     """How far a submission's code is kept from this process; see `bench evaluate --isolation`."""
     predictions: Path | None = None
     """Where predictions are kept; None for the folder beside the results."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.backends import BACKENDS
 from bench.backends.base import Images, Logits, ModelSession, RunSpec
+from bench.backends.isolation import BACKEND_OF, Level, choose_isolation
 from bench.check.context import Context
 from bench.check.rule import Finding, finding, findings_of
 from bench.data.classes import class_table
@@ -41,8 +42,7 @@ _BY_OUTCOME = {
     "oom_device": "D06",
 }
 """From the kind of a failure to the rule that it breaks; others break D01 or D02, by the phase."""
-_BACKEND_OF = {"none": "local", "process": "process", "sandbox": "sandbox"}
-_WHERE = {
+_WHERE: dict[Level, str] = {
     "none": "in this process, without a sandbox",
     "process": "in a process of its own, without a sandbox",
     "sandbox": "in a sandbox",
@@ -122,16 +122,11 @@ def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -
     if not has_weights:
         model = submission.manifest.model.model_copy(update={"weights": None, "sha256": None})
         submission = dataclasses.replace(submission, manifest=submission.manifest.model_copy(update={"model": model}))
-    level = _level(context.isolation)
-    context.on_note(f"Running the code of {submission.label} {_WHERE[level]}.")
-    return BACKENDS[_BACKEND_OF[level]]().start(submission, spec)
-
-
-def _level(isolation: str) -> str:
-    """The level of isolation that is meant: the best one of this machine for `auto`."""
-    from bench.sandbox.probe import best_level
-
-    return best_level() if isolation == "auto" else isolation
+    chosen = choose_isolation(context.isolation)
+    if chosen.note is not None:
+        context.on_note(chosen.note)
+    context.on_note(f"Running the code of {submission.label} {_WHERE[chosen.level]}.")
+    return BACKENDS[BACKEND_OF[chosen.level]]().start(submission, spec)
 
 
 def _has_weights(submission: LoadedSubmission) -> bool:

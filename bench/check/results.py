@@ -1,4 +1,4 @@
-"""Rules for results and what lies beside them (R01 to R11, S01, T01)."""
+"""Rules for results (R01 to R03, R07 to R10, T01); `beside.py` looks at what lies beside them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.check.beside import look_beside
 from bench.check.context import Context
 from bench.check.predictions import look_at_predictions
 from bench.check.rule import Finding, finding, findings_of
@@ -18,8 +19,9 @@ from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
 from bench.records.result import Estimate, Result, Retraction
 from bench.records.submission import TrainingOrigin
+from bench.records.training import Attempts
 from bench.records.verified import may_be_verified
-from bench.store import Store, Stored
+from bench.store import Stored
 
 __all__ = ["look_at_result", "look_at_training"]
 
@@ -27,12 +29,13 @@ _BESIDE: dict[str, tuple[str, type[FileRecord]]] = {
     ".retract.json": ("R11", Retraction),
     ".classes.json": ("R06", Breakdown),
     ".blocks.json": ("R05", Blocks),
+    ".attempts.json": ("T02", Attempts),
 }
 _MAX_BYTES = 64 << 20
 
 
 def look_at_result(path: Path, context: Context) -> Iterator[Finding]:
-    """Breaches of R01 to R11, P01 to P03, S01 and T01 in a result or in one of the files beside it."""
+    """Breaches of the rules R, P, S and T in a result and what lies beside it, or in one of the files beside it."""
     for suffix, (rule, record) in _BESIDE.items():
         if path.name.endswith(suffix):
             try:
@@ -57,7 +60,7 @@ def look_at_result(path: Path, context: Context) -> Iterator[Finding]:
     stored = Stored(result=result, path=path)
     yield from _numbers(result, path)
     yield from _standing(result, path)
-    yield from _beside(stored)
+    yield from look_beside(stored)
     yield from look_at_predictions(stored, context)
 
 
@@ -96,10 +99,12 @@ def _place(result: Result, path: Path) -> Iterator[Finding]:
 
 def _numbers(result: Result, path: Path) -> Iterator[Finding]:
     """R07 and R09: the numbers against each other, and against what the authors claim."""
+    evaluated = result.status != "imported" and result.training is None and result.blocks is None
     for name, estimate in result.metrics.items():
         if (message := _inner_fault(name, estimate)) is not None:
             yield finding("R07", message, path, key=f"metrics.{name}")
-        if estimate.num_samples != result.dataset.num_samples and result.status != "imported":
+        # A training is over the training images, its metrics over others.
+        if evaluated and estimate.num_samples != result.dataset.num_samples:
             message = f"is over {estimate.num_samples:,} images, the run over {result.dataset.num_samples:,}"
             yield finding("R07", message, path, key=f"metrics.{name}")
     top1, top5 = result.metrics.get("top1"), result.metrics.get("top5")
@@ -141,7 +146,7 @@ def _standing(result: Result, path: Path) -> Iterator[Finding]:
     if result.protocol.digest is not None:
         yield from _protocol("R08", result.protocol.id, result.protocol.digest, path, "protocol")
     if result.status == "verified":
-        for reason in may_be_verified(result.isolation, getattr(result, "layers", ()), result.audits):
+        for reason in may_be_verified(result.isolation, result.layers, result.audits):
             yield finding("R10", f"is 'verified', but {reason}", path, key="status")
     if result.submission.training is not None:
         yield from look_at_training(result.submission.training, path, "submission.training")
@@ -161,75 +166,3 @@ def _protocol(rule: str, name: str, digest: str, path: Path, key: str) -> Iterat
     if known != digest:
         message = f"{name!r} has the digest {digest[:12]}, here it is {known[:12]}: another version of the protocol"
         yield finding(rule, message, path, key=key)
-
-
-def _beside(stored: Stored) -> Iterator[Finding]:
-    store, path, result = Store(stored.path.parent), stored.path, stored.result
-    try:
-        breakdown = store.breakdown(stored)
-    except BenchError as error:
-        yield from findings_of("R06", error, path.with_suffix(".classes.json"))
-        breakdown = None
-    if breakdown is not None:
-        yield from _classes(result, breakdown, path.with_suffix(".classes.json"))
-    yield from _blocks(store, stored)
-    if (retraction := path.with_suffix(".retract.json")).is_file():
-        try:
-            withdrawn = Retraction.load(retraction).run
-        except BenchError as error:
-            yield from findings_of("R11", error, retraction)
-        else:
-            if withdrawn != result.run:
-                yield finding("R11", f"is {withdrawn!r}, but it lies beside {result.run!r}", retraction, key="run")
-    yield from _bits(store, stored)
-
-
-def _classes(result: Result, breakdown: Breakdown, path: Path) -> Iterator[Finding]:
-    sums = {"top1": sum(breakdown.num_top1), "top5": sum(breakdown.num_top5)}
-    for name, found in sums.items():
-        count = getattr(result.metrics.get(name), "count", None)
-        if count is not None and count != found:
-            yield finding("R06", f"add up to {found:,} right images for {name}, the result says {count:,}", path)
-    if (total := sum(breakdown.num_samples)) != result.dataset.num_samples:
-        yield finding("R06", f"add up to {total:,} images, the result says {result.dataset.num_samples:,}", path)
-
-
-def _bits(store: Store, stored: Stored) -> Iterator[Finding]:
-    path = stored.path.with_suffix(".bits")
-    try:
-        bits = store.correctness(stored)
-    except BenchError as error:
-        yield from findings_of("R04", error, path)
-        return
-    if bits is None:
-        return
-    for name, right_N in (("top1", bits.top1_N), ("top5", bits.top5_N)):
-        count, found = getattr(stored.result.metrics.get(name), "count", None), int(right_N.sum())
-        if count is not None and count != found:
-            message = f"counts {found:,} right images for {name}, but the result says {count:,}; restore the file"
-            yield finding("R04", message, path)
-    if bool((bits.top1_N & ~bits.top5_N).any()):
-        yield finding("R04", "has an image that is right at first and not among the first five", path)
-
-
-def _blocks(store: Store, stored: Stored) -> Iterator[Finding]:
-    """R05: the raw times of a run give its costs again."""
-    from bench.throughput.summary import costs_of
-
-    path = stored.path.with_suffix(".blocks.json")
-    try:
-        blocks = store.blocks(stored)
-    except BenchError as error:
-        yield from findings_of("R05", error, path)
-        return
-    if blocks is None:
-        return
-    costs, found = stored.result.costs, costs_of(blocks)
-    for name in sorted({*costs, *found}):
-        said, computed = costs.get(name), found.get(name)
-        if said is None or computed is None or not math.isclose(said.value, computed.value, rel_tol=1e-6):
-            message = (
-                f"give {name} as {computed and computed.value}, but the result says {said and said.value}; "
-                "restore the file"
-            )
-            yield finding("R05", message, path)

@@ -17,7 +17,8 @@ GROUPS: Final[dict[str, str]] = {
     "B": "Boards",
     "M": "Protocols",
     "C": "Challenges and their ledgers",
-    "T": "Trained weights",
+    "S": "Signatures",
+    "T": "Training",
     "G": "Pull requests",
     "W": "Waivers",
 }
@@ -423,11 +424,46 @@ _ALL = (
         "Restore it from a copy; `bench ledger verify` says where the chain breaks.",
     ),
     _rule(
+        "C02",
+        "error",
+        "The file of a challenge is valid, and its protocols exist and fit.",
+        "It says who may submit what, how often and until when.",
+        "Correct the key that is named; docs/formats.md lists all keys.",
+    ),
+    _rule(
+        "S01",
+        "error",
+        "The signature beside a result is valid.",
+        "A result whose signature does not fit was changed, or signed by somebody else.",
+        "Restore the .sig file, or sign again with `bench attest`.",
+    ),
+    _rule(
+        "S02",
+        "warning",
+        "A verified result is signed with a key that the site knows.",
+        "Without a signature anybody who can write the file could have written `verified`.",
+        "A maintainer signs it with `bench attest`; his public key stands in leaderboards/keys.toml.",
+    ),
+    _rule(
         "T01",
         "warning",
         "The training protocol that weights come from is known here, in the version that they were trained under.",
         "Weights of another recipe do not show what this recipe gives.",
         "Train again under the present protocol, or add the protocol's file.",
+    ),
+    _rule(
+        "T02",
+        "error",
+        "The attempts beside the result of a training are those that it names.",
+        "All attempts count, the failed ones too: a mean over the lucky ones is no mean.",
+        "Restore the .attempts.json file.",
+    ),
+    _rule(
+        "T03",
+        "warning",
+        "A training learns no faster than is plausible.",
+        "Weights that were trained before, more data, or test images among the training images look like this.",
+        "Explain it to the maintainer, who can waive this rule.",
     ),
     # Pull requests
     _rule(

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from bench.challenge.loaded import CHALLENGE_FILE
 from bench.errors import RecordError, UsageError
 from bench.files import read_toml
 from bench.models.source import MANIFEST
 
 __all__ = ["Kind", "Target", "targets_below"]
 
-Kind = Literal["submission", "result", "board", "protocol", "ledger", "changes", "waivers"]
+Kind = Literal["submission", "result", "board", "protocol", "challenge", "ledger", "changes", "waivers"]
 
 _RESULT = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}\.json")
-LEDGER = "ledger.jsonl"
+_NAMED: dict[str, Kind] = {"ledger.jsonl": "ledger", CHALLENGE_FILE: "challenge"}
+"""Files whose name says what they are."""
 
 
 class Target(NamedTuple):
@@ -29,7 +31,7 @@ class Target(NamedTuple):
 
 
 def targets_below(path: Path) -> list[Target]:
-    """The path itself, or the submissions, results, boards, protocols and ledgers below a folder.
+    """The path itself, or the submissions, results, boards, protocols, challenges and ledgers below a folder.
 
     Raises:
         UsageError: There is none, or the file is none of these.
@@ -41,7 +43,8 @@ def targets_below(path: Path) -> list[Target]:
     found = sorted(_below(path), key=lambda target: target.path)
     if not found:
         raise UsageError(
-            f"{path} holds no {MANIFEST}, result, board, protocol or ledger; `bench new {path}` makes a submission"
+            f"{path} holds no {MANIFEST}, result, board, protocol, challenge or ledger; `bench new {path}` makes a "
+            "submission"
         )
     return found
 
@@ -54,13 +57,13 @@ def _target(path: Path) -> Target:
     """
     if path.name == MANIFEST:
         return Target("submission", path)
-    if path.name == LEDGER:
-        return Target("ledger", path)
+    if path.name in _NAMED:
+        return Target(_NAMED[path.name], path)
     if path.suffix == ".json":
         return Target("result", path)
     if path.suffix == ".toml" and (kind := _kind_of(path)) is not None:
         return Target(kind, path)
-    raise UsageError(f"{path} is no {MANIFEST}, result (.json), board or protocol (.toml) or {LEDGER}")
+    raise UsageError(f"{path} is no {MANIFEST}, result (.json), board, protocol or challenge (.toml) or ledger.jsonl")
 
 
 def _below(folder: Path) -> Iterator[Target]:
@@ -76,8 +79,8 @@ def _below(folder: Path) -> Iterator[Target]:
             path = Path(current, name)
             if _RESULT.fullmatch(name):
                 yield Target("result", path)
-            elif name == LEDGER:
-                yield Target("ledger", path)
+            elif name in _NAMED:
+                yield Target(_NAMED[name], path)
             elif name.endswith(".toml") and not name.startswith(".") and (kind := _kind_of(path)) is not None:
                 yield Target(kind, path)
 

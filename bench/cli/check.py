@@ -1,4 +1,4 @@
-"""`bench check`: submissions, results, boards, protocols and ledgers, looked at before somebody trusts them."""
+"""`bench check`: what teams and maintainers hand in, looked at before somebody trusts it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import cache_options, default_cache_folder, json_option, note, predictions_option
+from bench.cli.common import (
+    cache_options,
+    default_cache_folder,
+    isolation_option,
+    json_option,
+    note,
+    predictions_option,
+)
 
 if TYPE_CHECKING:
+    from bench.backends.isolation import Isolation
     from bench.check.checking import Checked
 
 __all__ = ["check"]
@@ -28,18 +36,10 @@ def _explain(context: click.Context, _: click.Parameter, rule: str | None) -> No
     context.exit()
 
 
-@click.command(short_help="Check submissions, results, boards, protocols and ledgers.")
+@click.command(short_help="Check submissions, results, boards, protocols, challenges and ledgers.")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]...")
 @click.option("--no-run", is_flag=True, help="Do not build models: nothing of a submission's code runs.")
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "sandbox", "process", "none"]),
-    default="auto",
-    envvar="BENCH_ISOLATION",
-    show_envvar=True,
-    show_default=True,
-    help="How far the code of a submission is kept from this process.",
-)
+@isolation_option
 @click.option("--strict", is_flag=True, help="Warnings fail the check too.")
 @click.option(
     "--format",
@@ -83,7 +83,7 @@ def _explain(context: click.Context, _: click.Parameter, rule: str | None) -> No
 def check(
     paths: tuple[Path, ...],
     no_run: bool,
-    isolation: str,
+    isolation: Isolation,
     strict: bool,
     form: str,
     waivers: Path | None,
@@ -95,11 +95,11 @@ def check(
     no_cache: bool,  # noqa: ARG001 - weights of a folder need no cache
     as_json: bool,
 ) -> None:
-    """Check submissions, results, boards, protocols and ledgers; exit 1 when one has a fault.
+    """Check submissions, results, boards, protocols, challenges and ledgers; exit 1 when one has a fault.
 
-    PATH is a submission's folder, a result (.json), a board or a protocol (.toml), a ledger.jsonl, or a folder with any
-    of these below it. A submission's model is built and answers four random images, which runs the code in its folder,
-    in the sandbox where there is one; nothing is downloaded. Rules have numbers: docs/rules.md lists them.
+    PATH is a submission's folder, a result (.json), a board, protocol or challenge (.toml), a ledger.jsonl, or a folder
+    with any of these below it. A submission's model is built and answers four random images, which runs the code in its
+    folder, in the sandbox where there is one; nothing is downloaded. Rules have numbers: docs/rules.md lists them.
 
     \b
     Examples:

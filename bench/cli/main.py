@@ -19,7 +19,7 @@ COMMANDS = {
     "attest": ("bench.cli.attest:attest", "Sign verified results with your key."),
     "bisect": ("bench.cli.bisect:bisect", "Find the commit that made a benchmark slower."),
     "challenge": ("bench.cli.challenge:challenge", "Run a challenge: evaluate archives, seal labels, rule."),
-    "check": ("bench.cli.check:check", "Check submissions, results, boards and protocols."),
+    "check": ("bench.cli.check:check", "Check submissions, results, boards, protocols, challenges and ledgers."),
     "compare": ("bench.cli.compare:compare", "Say whether two runs differ (exact paired test)."),
     "data": ("bench.cli.data:data", "Verify a dataset, draw a synthetic one, look after decoded images."),
     "demo": ("bench.cli.demo:demo", "Run the whole pipeline on a small drawn dataset."),

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from unittest.mock import patch
 
 from check.made import (
     GOOD,
@@ -22,6 +23,7 @@ from check.made import (
     safetensors,
     submission,
     timed_result,
+    training,
     weighted,
 )
 
@@ -30,6 +32,7 @@ from bench.check.rule import Finding
 from bench.check.waivers import load_waivers, waiver_findings
 from bench.metrics.topk import predictions_from_logits
 from bench.records.predictions import Predictions
+from bench.records.reference import ReferenceRun, ReferenceRuns
 from bench.records.result import Result, Retraction
 from bench.records.submission import Claims, TrainingOrigin
 
@@ -227,6 +230,29 @@ def _ledger(folder: Path) -> list[Finding]:
     return found(folder)
 
 
+def _challenge(folder: Path) -> list[Finding]:
+    path = folder / "challenges" / "spring" / "challenge.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('format_version = 1\nid = "autumn"\n')
+    return found(folder)
+
+
+def _fewer_attempts(folder: Path) -> list[Finding]:
+    path = training(folder)
+    attempts = json.loads(path.with_suffix(".attempts.json").read_text())
+    del attempts["attempts"][1]
+    path.with_suffix(".attempts.json").write_text(json.dumps(attempts))
+    return found(folder / "results")
+
+
+def _too_fast(folder: Path) -> list[Finding]:
+    training(folder)
+    slow = ReferenceRun(network="Known net", seed=1, epochs=(20, 40, 60), top1=(0.1, 0.3, 0.8))
+    known = ReferenceRuns(protocol="shapes10-train", protocol_digest="ab" * 32, source="made by hand", runs=(slow,))
+    with patch("bench.training.reference.load_references", return_value=known):
+        return found(folder / "results")
+
+
 def _changes(change: Callable[[Path], object]) -> Break:
     def make(folder: Path) -> list[Finding]:
         made = repository(folder / "repository")
@@ -324,7 +350,12 @@ BROKEN: dict[str, Break] = {
     "M01": _written("protocols/imagenet-val-closed.toml", _protocol("resize = 256", "resize = 256\nresizee = 3")),
     "M02": _written("protocols/imagenet-val-closed.toml", _protocol('"ece"', '"ecce"')),
     "C01": _ledger,
+    "C02": _challenge,
+    "S01": _stored(lambda path: path.with_suffix(".sig").write_text("{}")),
+    "S02": _unearned_verified,
     "T01": _foreign_training,
+    "T02": _fewer_attempts,
+    "T03": _too_fast,
     "G01": _changes(_and_workflow),
     "G02": _changes(_with_link),
     "G03": _changes(_to_the_first),

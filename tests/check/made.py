@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from leaderboard.made_attempts import attempt_of, training_of
 from throughput.made_blocks import blocks, replicate
 
 from bench.check.checking import Checked, check_target
@@ -152,6 +153,12 @@ def timed_result(folder: Path, **fields: Any) -> Path:
         "blocks": times.sha256(),
     }
     return Store(folder / "results").add(Result.create(**values | fields), blocks=times)
+
+
+def training(folder: Path) -> Path:
+    """The stored result of a training with two attempts."""
+    made, attempts = training_of("net", attempt_of(1, 0.9), attempt_of(2, 0.8))
+    return Store(folder / "results").add(made, attempts=attempts)
 
 
 def cost(value: float) -> Cost:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from check.broken import BROKEN
-from check.made import commit, context, found, repository, result, rules, submission, timed_result
+from check.made import commit, context, found, repository, result, rules, submission, timed_result, training
 
 from bench.check.changes import check_changes
 from bench.check.rules import GROUPS, RULES, explain
@@ -38,9 +38,10 @@ def test_a_good_submission_breaks_no_rule(tmp_path: Path) -> None:
 
 
 def test_good_results_break_no_rule(tmp_path: Path) -> None:
-    """An evaluation with predictions, bits and counts by class; a throughput run with raw times."""
+    """An evaluation with predictions, bits and counts by class; a throughput run with raw times; a training."""
     result(tmp_path / "a")
     timed_result(tmp_path / "b")
+    training(tmp_path / "c")
 
     assert rules(found(tmp_path)) == set()
 
