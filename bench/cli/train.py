@@ -227,7 +227,7 @@ def _train(
     fixed = load_protocol(protocol)
     recipe_of(fixed)  # another kind of protocol is refused before anything is read
     entry = open_submission(submission)
-    dataset = open_dataset(data, fixed.dataset)
+    dataset = open_dataset(data, fixed.dataset, index_folder=cache_folder)
     evaluator = find_evaluator(fixed, data, options, cache_folder)
     if rank_in_environment() > 0:
         return run(entry, fixed, dataset, out, options, cache_folder=cache_folder, make_evaluator=evaluator, digest="")
