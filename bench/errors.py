@@ -16,6 +16,7 @@ BenchError                    what a user can repair: printed without a tracebac
 |   `-- AuditError            answers that an audit does not believe; the figures are in the failed record
 |-- PredictionsError          predictions with missing, doubled or unknown sample ids
 |-- IsolationError            a level of isolation that cannot be had on this machine
+|-- NotVerifiedError          a result that lacks what `verified` needs
 |-- DeviceError               a device that is not there, or not large enough
 |-- RankError                 another process of a distributed training has ended
 |-- RequeueError              a training was told to stop, saved itself and waits to be resumed: exit 75
@@ -45,6 +46,7 @@ __all__ = [
     "LimitError",
     "ModelError",
     "NonFiniteError",
+    "NotVerifiedError",
     "OutputError",
     "PredictionsError",
     "RankError",
@@ -183,6 +185,10 @@ class ChannelError(SubmissionError):
 
 class IsolationError(BenchError):
     """A level of isolation cannot be had on this machine."""
+
+
+class NotVerifiedError(BenchError):
+    """A maintainer's run lacks what a verified result needs; see `docs/verification.md`."""
 
 
 class DeviceError(BenchError):

@@ -7,18 +7,21 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from bench.backends.device import guess_device, resolve_device
+from bench.backends.isolation import choose_isolation
 from bench.backends.run import OpenCache, Progress, RunOptions, run_all
 from bench.data.cache import CropCache, open_crops
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset
-from bench.errors import AuditError, BenchError, SubmissionError, UsageError
+from bench.errors import AuditError, BenchError, NotVerifiedError, SubmissionError, UsageError
 from bench.models.source import LoadedSubmission
 from bench.plan import Outcome, Plan
 from bench.records.equal_run import EqualRun
 from bench.records.protocol import Geometry, Precision, Protocol, Views
+from bench.records.verified import missing_isolation
+from bench.sandbox.probe import probe_layers
 from bench.store import Store
 
-__all__ = ["Outcome", "evaluate", "evaluate_all", "precision_of"]
+__all__ = ["Outcome", "check_can_verify", "evaluate", "evaluate_all", "precision_of"]
 
 Note = Callable[[str], None]
 
@@ -71,6 +74,7 @@ def evaluate_all(
     *,
     digest: str | None = None,
     rerun: bool = False,
+    verified: bool = False,
     on_progress: Progress | None = None,
     on_note: Note | None = None,
 ) -> list[Outcome | BenchError]:
@@ -86,6 +90,7 @@ def evaluate_all(
         options: How to run.
         digest: The dataset's digest where the caller knows it.
         rerun: Measure even where an equal run is in the store.
+        verified: It is a maintainer's run: results become verified, or errors that say what they lack.
         on_progress: Called with the index of a submission and how many more images it has answered.
         on_note: Called with sentences for the user, such as that there is no room for the cache.
 
@@ -95,9 +100,12 @@ def evaluate_all(
     Raises:
         UsageError: Protocol, precision or device do not fit.
         DeviceError: A device is not there.
+        NotVerifiedError: This machine, or the options, cannot verify a result.
         StoreError: A result cannot be written.
     """
     precision = precision_of(protocol, options)
+    if verified:
+        check_can_verify(options)
     if digest is None:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=options.num_threads)
     outcomes: dict[int, Outcome | BenchError] = {}
@@ -109,6 +117,8 @@ def evaluate_all(
         precision=precision,
         rerun=rerun,
         isolation=options.isolation,
+        audit=options.audit,
+        verified=verified,
     )
 
     # In no time, without torch: what does not fit, and what is known already.
@@ -170,7 +180,7 @@ def _run(
             else:
                 try:
                     outcomes[index] = plan.keep(submission, key, measured)
-                except AuditError as error:
+                except (AuditError, NotVerifiedError) as error:
                     outcomes[index] = error
     # The same submission named twice is one run.
     return outcomes | {index: outcomes[first[key]] for index, key in keys.items() if index not in outcomes}
@@ -201,6 +211,22 @@ def precision_of(protocol: Protocol, options: RunOptions) -> Precision:
         allowed = ", ".join(protocol.precision.allowed)
         raise UsageError(f"the protocol {protocol.id!r} does not allow precision {options.precision!r}, only {allowed}")
     return options.precision or protocol.precision.default
+
+
+def check_can_verify(options: RunOptions) -> None:
+    """Makes sure that a maintainer's run can verify at all, before anything is run.
+
+    Raises:
+        NotVerifiedError: What is missing on this machine or in the options, and what to do.
+        IsolationError: The level that was named cannot be had on this machine.
+    """
+    chosen = choose_isolation(options.isolation)
+    missing = missing_isolation(chosen.level, probe_layers() if chosen.level == "sandbox" else ())
+    if not options.audit:
+        missing = (*missing, "audits are switched off")
+    if missing:
+        hint = f". {chosen.note}" if chosen.note else ""
+        raise NotVerifiedError(f"no result can be verified here: {'; '.join(missing)}{hint}")
 
 
 def _check_fits(submission: LoadedSubmission, dataset: Dataset) -> None:

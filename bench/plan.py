@@ -13,12 +13,13 @@ from bench.backends.device import device_type
 from bench.backends.isolation import Isolation, is_enough
 from bench.backends.run import Measured
 from bench.data.dataset import Dataset
-from bench.errors import AuditError, BenchError
+from bench.errors import AuditError, BenchError, NotVerifiedError
 from bench.models.source import LoadedSubmission
 from bench.records.audit import Audit, failed
 from bench.records.equal_run import EqualRun
 from bench.records.protocol import Precision, Protocol
 from bench.records.result import DatasetRef, Failure, Result
+from bench.records.verified import may_be_verified
 from bench.score import protocol_ref, score
 from bench.store import Store
 from bench.version import __version__
@@ -47,6 +48,10 @@ class Plan:
     rerun: bool
     isolation: Isolation = "none"
     """What was asked for: a stored run of a lower level is not an equal one."""
+    audit: bool = False
+    """Runs are audited: a stored run that was not is not an equal one."""
+    verified: bool = False
+    """It is a maintainer's run: a result is verified, or an error."""
 
     def key(self, submission: LoadedSubmission, device: str) -> EqualRun:
         """What an equal run must share with the run of this submission on this device."""
@@ -63,26 +68,33 @@ class Plan:
         )
 
     def find(self, key: EqualRun) -> Outcome | None:
-        """The equal run in the store, unless it is to be repeated, or was less isolated than is asked for now."""
-        found = None if self.rerun else self.store.find_equal(key)
-        # Answers of a file, and numbers that somebody else measured, had nothing to isolate.
-        if found is not None and key.device_type is not None and not is_enough(found.result.isolation, self.isolation):
-            found = None
+        """The equal run in the store, unless it is to be repeated or promises less than is asked for now."""
+        found = None if self.rerun else self.store.find_equal(key, self._promises_enough)
         return None if found is None else Outcome(found.result, found.path, reused=True)
+
+    def _promises_enough(self, result: Result) -> bool:
+        if self.verified and result.status != "verified":
+            return False
+        # Answers of a file, and numbers that somebody else measured, had nothing to isolate and nothing to audit.
+        if result.device_type is None:
+            return True
+        return is_enough(result.isolation, self.isolation) and (bool(result.audits) or not self.audit)
 
     def keep(self, submission: LoadedSubmission, key: EqualRun, measured: Measured) -> Outcome:
         """Scores what a run gave, and writes predictions and result.
 
         Raises:
             AuditError: An audit failed; the failed result is written, with the figures of the audits.
+            NotVerifiedError: It was to be verified and lacks something; the self-reported result is written.
         """
         if refused := failed(measured.audits):
             raise self._fail_audits(submission, key, measured, refused)
+        missing = may_be_verified(measured.isolation, measured.layers, measured.audits)
         started = time.perf_counter()
         scored = score(measured.predictions, self.dataset.labels_N, self.protocol, self.dataset.classes)
         result = Result.create(
             now=datetime.now(UTC),
-            status="self-reported",
+            status="verified" if self.verified and not missing else "self-reported",
             predictions=self.store.add_predictions(measured.predictions),
             input=measured.input,
             isolation=measured.isolation,
@@ -97,6 +109,9 @@ class Plan:
             **self._identity(submission, key),
         )
         path = self.store.add(result, correctness=scored.correctness, breakdown=scored.breakdown)
+        if self.verified and missing:
+            said = "; ".join(missing)
+            raise NotVerifiedError(f"is kept as self-reported, for it cannot be verified: {said}", path=path)
         return Outcome(result, path, reused=False)
 
     def fail(self, submission: LoadedSubmission, key: EqualRun, error: BenchError) -> None:

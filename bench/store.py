@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,8 +121,8 @@ class Store:
             raise UsageError(f"no single run {run!r} in {self.results}: {found}; `bench list results` shows them")
         return _read(matches[0])
 
-    def find_equal(self, key: EqualRun) -> Stored | None:
-        """The newest run that is this very measurement and was not retracted, or None."""
+    def find_equal(self, key: EqualRun, fits: Callable[[Result], bool] = lambda _: True) -> Stored | None:
+        """The newest run that is this very measurement, was not retracted and fits what else is asked, or None."""
         folder = self.results / key.protocol / key.team / key.name
         if not folder.is_dir():
             return None
@@ -131,7 +131,7 @@ class Store:
                 stored = _read(path)
             except BenchError:
                 continue  # a broken file answers nothing; `publish` and `check` name it
-            if stored.retraction is None and key.matches(stored.result):
+            if stored.retraction is None and key.matches(stored.result) and fits(stored.result):
                 return stored
         return None
 

@@ -179,8 +179,8 @@ def test_verified_results_without_what_they_need_are_found(make_result: Callable
 @pytest.mark.parametrize(
     ("layers", "audits", "reason"),
     [
-        (LAYERS[1:], AUDITS, "a filter of system calls (seccomp) was not active"),
-        (LAYERS[:2], AUDITS, "a limit on processes (processes) was not active"),
+        (LAYERS[1:], AUDITS, "a filter of system calls (seccomp) is not active"),
+        (LAYERS[:2], AUDITS, "a limit on processes (processes) is not active"),
         (LAYERS, (), "it was not audited"),
         (LAYERS, AUDITS[1:], f"audit {NEEDED_AUDITS[0]} is missing"),
         (LAYERS, (AUDITS[0].model_copy(update={"outcome": "failed"}), *AUDITS[1:]), "audit A1 failed: It holds."),

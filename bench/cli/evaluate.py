@@ -57,6 +57,16 @@ __all__ = ["evaluate"]
 )
 @click.option("--compile", "compiled", is_flag=True, help="Run models through torch.compile.")
 @isolation_option
+@click.option(
+    "--audit/--no-audit",
+    default=None,
+    help="Put the audits' questions to models among the scored batches.  [default: with --verified]",
+)
+@click.option(
+    "--verified",
+    is_flag=True,
+    help="A maintainer's run: results become verified, or the command says what they lack.",
+)
 @workers_option
 @cache_options
 @results_option
@@ -76,6 +86,8 @@ def evaluate(
     batch_size: int | None,
     compiled: bool,
     isolation: Isolation,
+    audit: bool | None,
+    verified: bool,
     workers: int,
     cache_dir: Path | None,
     no_cache: bool,
@@ -90,19 +102,23 @@ def evaluate(
     the store is shown and not repeated. Submissions with equal input share the decoded images. When one fails, the
     others are still evaluated, and the exit code is 1.
 
+    A maintainer re-runs submissions with --verified, which needs a sandbox with all its limits and audits that pass
+    (docs/verification.md), and signs the results with `bench attest`.
+
     \b
     Examples:
       bench evaluate submissions/acme/vit --protocol imagenet-val-closed --data /data/imagenet
       bench evaluate timm:resnet50.a1_in1k torchvision:resnet50/IMAGENET1K_V2 \\
           --protocol imagenet-val-open --data /data/imagenet --device cuda --precision bf16
       bench evaluate submissions/acme/vit --protocol imagenet-val-open --data sample --allow-partial --json
+      bench evaluate submissions/acme/vit --protocol imagenet-val-closed --data /data/imagenet --verified
     """
     from bench.backends.device import guess_device
     from bench.backends.run import RunOptions
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
     from bench.errors import BenchError, UsageError
-    from bench.evaluate import evaluate_all, precision_of
+    from bench.evaluate import check_can_verify, evaluate_all, precision_of
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
     from bench.store import Store
@@ -118,9 +134,12 @@ def evaluate(
         cache_folder=cache_folder_of(cache_dir, no_cache),
         compiled=compiled,
         isolation=isolation,
+        audit=verified if audit is None else audit,
     )
     # What needs no look at the data comes first: hashing ImageNet takes minutes.
     precision_of(fixed, options)
+    if verified:
+        check_can_verify(options)
     guess_device(options.device.partition(",")[0])
     entries: list[LoadedSubmission] = []
     errors: list[tuple[str, BenchError]] = []
@@ -148,6 +167,7 @@ def evaluate(
             options,
             digest=digest,
             rerun=rerun,
+            verified=verified,
             on_progress=advance_one,
             on_note=note,
         )

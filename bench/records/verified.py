@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.records.audit import Audit
 
-__all__ = ["NEEDED_AUDITS", "NEEDED_LAYERS", "is_layer", "may_be_verified"]
+__all__ = ["NEEDED_AUDITS", "NEEDED_LAYERS", "is_layer", "may_be_verified", "missing_isolation"]
 
 NEEDED_LAYERS = {
     "seccomp": "a filter of system calls",
@@ -30,13 +30,7 @@ def may_be_verified(isolation: str | None, layers: Iterable[str], audits: Sequen
     >>> may_be_verified("none", (), ())[0]
     "its isolation is 'none', not 'sandbox'"
     """
-    found = tuple(layers)
-    reasons = [] if isolation == "sandbox" else [f"its isolation is {isolation or 'unknown'!r}, not 'sandbox'"]
-    reasons += [
-        f"{what} ({name}) was not active"
-        for name, what in NEEDED_LAYERS.items()
-        if not any(is_layer(layer, name) for layer in found)
-    ]
+    reasons = list(missing_isolation(isolation, layers))
     if not audits:
         return (*reasons, "it was not audited")
     by_id = {audit.id: audit for audit in audits}
@@ -47,6 +41,19 @@ def may_be_verified(isolation: str | None, layers: Iterable[str], audits: Sequen
         elif audit.outcome == "not-run":
             reasons.append(f"audit {wanted} was not run: {audit.sentence}")
     return tuple(reasons)
+
+
+def missing_isolation(isolation: str | None, layers: Iterable[str]) -> tuple[str, ...]:
+    """The part of `may_be_verified` that a machine can tell before anything is run."""
+    found = tuple(layers)
+    return (
+        *(() if isolation == "sandbox" else (f"its isolation is {isolation or 'unknown'!r}, not 'sandbox'",)),
+        *(
+            f"{what} ({name}) is not active"
+            for name, what in NEEDED_LAYERS.items()
+            if not any(is_layer(layer, name) for layer in found)
+        ),
+    )
 
 
 def is_layer(layer: str, name: str) -> bool:
