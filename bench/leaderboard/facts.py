@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bench.leaderboard.admission import rejection_word
 from bench.records.names import safe_link
 from bench.records.protocol import Geometry, Protocol
 from bench.records.result import Result
@@ -37,7 +38,9 @@ class Fact(NamedTuple):
 def status_words(stored: Stored) -> str:
     """A run's status, in one word or two: what was said of it later comes first."""
     if stored.retraction is not None:
-        return "superseded" if stored.retraction.superseded_by else "retracted"
+        return stored.retraction.state
+    if (word := rejection_word(stored.result)) is not None:
+        return word
     if stored.result.status != "failed" and not stored.result.dataset.complete:
         return f"{stored.result.status}, partial"
     return stored.result.status

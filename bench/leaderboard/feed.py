@@ -148,7 +148,7 @@ def _withdrawn(material: Material) -> list[_Entry]:
         _Entry(
             key=f"retraction {retraction.run}",
             updated=retraction.created_at,
-            title=f"{'Superseded' if retraction.superseded_by else 'Retracted'}: {_name(result)}",
+            title=f"{retraction.state.capitalize()}: {_name(result)}",
             summary=f"{retraction.reason} ({_value(material, result)} under {_protocol(material, result)}, "
             f"run {retraction.run})",
             author=retraction.by,

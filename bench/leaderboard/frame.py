@@ -5,7 +5,7 @@ The name of a column is the path of the key in the record, joined by dots: `subm
 Rates are fractions from 0 to 1, as in the records. Besides:
 
 - `entry`: `team/name`, what the runs of one submission share;
-- `state`: `current`, `retracted` or `superseded`;
+- `state`: `current`, `retracted`, `superseded` or `penalised`;
 - `retraction.reason`, `retraction.by`, `retraction.created_at`, `retraction.superseded_by`.
 
 Counts are nullable integers, what no record has is missing (NA); `BASE_COLUMNS` are there even without any results.
@@ -71,7 +71,15 @@ BASE_COLUMNS = (
 )
 """The columns that every frame has, in this order, before those of metrics, costs and environment."""
 
-_SKIPPED = {"format_version", "retraction.run", "retraction.format_version", "failure.log", "notes"}
+_SKIPPED = {
+    "format_version",
+    "retraction.run",
+    "retraction.format_version",
+    "retraction.ruling",
+    "retraction.ledger",
+    "failure.log",
+    "notes",
+}
 _PLAIN = frozenset({str, int, float, bool})
 _WHOLE = (".count", ".num_samples", ".num_classes", ".num_bytes", ".version", ".crop", ".resize")
 
@@ -105,7 +113,7 @@ def flat_row(item: Result | Stored) -> dict[str, Any]:
     row: dict[str, Any] = {"entry": result.entry, "state": "current"}
     _flatten(result, "", row)
     if retraction is not None:
-        row["state"] = "superseded" if retraction.superseded_by else "retracted"
+        row["state"] = retraction.state
         _flatten(retraction, "retraction.", row)
     return row
 

@@ -67,7 +67,7 @@ class Withdrawal(NamedTuple):
     title: str
     team: str
     state: str
-    """`retracted` or `superseded`."""
+    """`retracted`, `superseded` or `penalised`."""
     reason: str
     by: str
     superseded_by: str | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.leaderboard.admission import REJECTIONS
 from bench.leaderboard.board import LoadedBoard
 from bench.leaderboard.column import is_missing
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["reasons"]
+
+_TEXTS = ("failure.outcome", "failure.message", "ledger.challenge")
+"""Columns of which a missing cell is compared with text."""
 
 
 def reasons(loaded: LoadedBoard, runs: pd.DataFrame) -> list[str | None]:
@@ -27,6 +31,8 @@ def reasons(loaded: LoadedBoard, runs: pd.DataFrame) -> list[str | None]:
         "retraction.superseded_by",
         "status",
         "failure.outcome",
+        "failure.message",
+        "ledger.challenge",
         "protocol.version",
         "protocol.digest",
         "dataset.complete",
@@ -36,20 +42,19 @@ def reasons(loaded: LoadedBoard, runs: pd.DataFrame) -> list[str | None]:
         value,
     )
     columns = [runs[name].tolist() if name in runs.columns else [None] * len(runs) for name in names]
-    return [_reason(loaded, dict(zip(names, row, strict=True)), value) for row in zip(*columns, strict=True)]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [_reason(loaded, row | {key: None for key in _TEXTS if is_missing(row[key])}, value) for row in rows]
 
 
 def _reason(loaded: LoadedBoard, run: dict[str, Any], value: str) -> str | None:  # noqa: PLR0911 - one line a rule
     """Why a run is not ranked; the first rule that applies."""
     board, protocol = loaded.board, loaded.protocol
-    if run["state"] == "retracted":
-        return f"retracted: {run['retraction.reason']}"
-    if run["state"] == "superseded":
-        return f"superseded by {run['retraction.superseded_by']}: {run['retraction.reason']}"
-    if run["status"] == "failed":
-        return f"failed: {run['failure.outcome']}"
+    if (reason := _stands_no_more(run)) is not None:
+        return reason
     if run["status"] not in board.statuses:
         return f"status {run['status']}; this board ranks {' and '.join(board.statuses)} results"
+    if board.challenge is not None and run["ledger.challenge"] != board.challenge:
+        return f"was not evaluated in the challenge {board.challenge}"
     if run["protocol.version"] != protocol.version:
         return (
             f"measured under version {run['protocol.version']} of the protocol, the current one is {protocol.version}"
@@ -68,3 +73,18 @@ def _reason(loaded: LoadedBoard, run: dict[str, Any], value: str) -> str | None:
     if is_missing(run[value]):
         return f"has no {loaded.rank_by}"
     return None
+
+
+def _stands_no_more(run: dict[str, Any]) -> str | None:
+    """Why a run is ranked by no board: it was withdrawn, was not let in, or failed."""
+    if run["state"] == "retracted":
+        return f"retracted: {run['retraction.reason']}"
+    if run["state"] == "superseded":
+        return f"superseded by {run['retraction.superseded_by']}: {run['retraction.reason']}"
+    if run["state"] == "penalised":
+        return f"penalised, not comparable: {run['retraction.reason']}"
+    if run["status"] != "failed":
+        return None
+    if run["ledger.challenge"] is not None and run["failure.outcome"] in REJECTIONS:
+        return f"{REJECTIONS[run['failure.outcome']][0]}: {run['failure.message']}"
+    return f"failed: {run['failure.outcome']}"

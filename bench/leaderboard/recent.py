@@ -16,7 +16,7 @@ __all__ = ["newest_version", "problems", "recent"]
 
 NUM_RECENT = 10
 NUM_PROBLEMS = 12
-_KINDS = ("failed", "retracted", "superseded", "partial")
+_KINDS = ("failed", "late", "over-quota", "barred", "penalised", "retracted", "superseded", "partial")
 
 
 def recent(stored: Sequence[Stored], rank_by: Mapping[str, str], num: int = NUM_RECENT) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bench.leaderboard.admission import REJECTIONS
 from bench.leaderboard.claims import Claim, claims_of
 from bench.leaderboard.classes import Classes, ClassNames, classes_of
 from bench.leaderboard.column import EN_DASH
@@ -29,6 +30,8 @@ _MEANINGS = {
     "failed": "The run gave no numbers",
     "retracted": "Withdrawn; it has no rank",
     "superseded": "Replaced by another run; it has no rank",
+    "penalised": "Ruled against the rules of its challenge; not comparable, and it has no rank",
+    **dict(REJECTIONS.values()),
 }
 """What the status of a run means."""
 _SELECTED_ON = "Models were selected on the ILSVRC validation images for years, so accuracies on them are optimistic."

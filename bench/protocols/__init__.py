@@ -1,7 +1,8 @@
-"""The protocols that ship with bench, one TOML file each, found by id."""
+"""The protocols that ship with bench, one TOML file each, found by id; and those in `BENCH_PROTOCOLS`."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bench.errors import RecordError, UsageError, nearest
@@ -10,22 +11,33 @@ from bench.records.protocol import Protocol
 __all__ = ["load_protocol", "protocol_ids"]
 
 _FOLDER = Path(__file__).resolve().parent
+_CHALLENGE = "challenge"
+"""The name of a challenge's own file, which lies beside its protocols."""
 
 
 def protocol_ids() -> list[str]:
-    """The ids of all protocols that ship, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    """The ids of all protocols, sorted: those that ship, and those of the folders that `BENCH_PROTOCOLS` names."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml") if path.stem != _CHALLENGE})
+
+
+def _folders() -> list[Path]:
+    """Where protocols lie: those that ship come first, so that nothing can stand in for them."""
+    named = os.environ.get("BENCH_PROTOCOLS", "").split(os.pathsep)
+    return [_FOLDER, *(Path(name) for name in named if name)]
 
 
 def load_protocol(name: str) -> Protocol:
     """The protocol with this id, or the one in this `.toml` file.
 
+    `BENCH_PROTOCOLS` names more folders to look in, separated as in PATH: those of a challenge, say.
+
     Raises:
         UsageError: There is no such protocol; the nearest ids are offered.
         RecordError: The file is not a valid protocol.
     """
-    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
-    if not path.is_file():
+    candidates = [Path(name)] if name.endswith(".toml") else [folder / f"{name}.toml" for folder in _folders()]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is None:
         raise UsageError(f"there is no protocol {name!r}: {nearest(name, protocol_ids())}")
     protocol = Protocol.load(path)
     if protocol.id != path.stem:

@@ -288,3 +288,10 @@ class Retraction(FileRecord):
     """`penalty`: the organisers ruled that the run broke a challenge's rules; it stays visible, and is not compared."""
     ledger: Annotated[int, Field(gt=0)] | None = None
     """The number of the entry of the challenge's ledger that says the same."""
+
+    @property
+    def state(self) -> Literal["retracted", "superseded", "penalised"]:
+        """What became of the run, in a word."""
+        if self.ruling == "penalty":
+            return "penalised"
+        return "superseded" if self.superseded_by else "retracted"
