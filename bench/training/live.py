@@ -184,9 +184,9 @@ def _target_line(event: Event) -> str:
     return f"target: {100 * event['value']:.2f} %, a second evaluation says {_number(confirmed, '.2%')}"
 
 
-_LINES: dict[str, Callable[[Event], str]] = {
+_LINES: dict[str, Callable[[Event], str | None]] = {
     "ready": lambda event: f"ready after {duration(event['seconds'])}",
-    "compile": lambda event: f"compiled in {duration(event['seconds'])}",
+    "compile": lambda event: f"compiled in {duration(event['seconds'])}" if event["seconds"] else None,
     "epoch": _epoch_line,
     "evaluate": _evaluate_line,
     "target": _target_line,

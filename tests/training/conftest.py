@@ -40,7 +40,8 @@ def make_protocol() -> Callable[..., Protocol]:
         content["id"] = "shapes2-train"
         content["dataset"] = {"name": "shapes2", "split": "train", "num_samples": 24}
         content["geometry"] |= {"resize": 36, "crop": 32}
-        content["recipe"] |= {"epochs": 2, "batch_size": 8, "warmup_epochs": 0.0} | recipe
+        short = {"epochs": 2, "batch_size": 8, "warmup_epochs": 0.0, "evaluate_every_epochs": 0}
+        content["recipe"] |= short | recipe
         return Protocol.parse(content)
 
     return make
