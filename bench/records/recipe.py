@@ -177,10 +177,8 @@ class Recipe(Record):
     """How often the network is evaluated while it trains, untimed; 0 for at the end alone."""
     ranked_weights: Literal["last", "ema"] = "last"
     """Which weights are exported, evaluated and ranked."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of weights, order, augmentation, mixing and dropout; attempts at a score draw other seeds."""
     num_seeds: Count = 1
-    """How many attempts, each with its own seed, make a ranked score."""
+    """How many attempts make a ranked score; the harness draws a seed for each."""
     augmentation: Augmentation
     """What is drawn at random for each image."""
     distillation: Distillation | None = None
