@@ -124,6 +124,10 @@ def evaluate(
     from bench.store import Store
 
     fixed = load_protocol(protocol)
+    if fixed.hidden:
+        raise UsageError(
+            f"the labels of {fixed.id!r} are hidden; the evaluators of its challenge run it: `bench submit`"
+        )
     if split is not None and split != fixed.dataset.split:
         raise UsageError(f"the protocol {fixed.id!r} is about the split {fixed.dataset.split!r}, not {split!r}")
     options = RunOptions(
