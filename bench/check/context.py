@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.backends.isolation import Isolation
 from bench.check.manifest import Teams
+from bench.sandbox.limits import Limits
 
 __all__ = ["Context"]
 
@@ -22,6 +23,8 @@ class Context:
     """Build models and call them, which runs the submission's code."""
     isolation: Isolation = "auto"
     """How far a submission's code is kept from this process; see `bench evaluate --isolation`."""
+    limits: Limits | None = None
+    """What a submission's own process may take; None for the limits of an evaluation."""
     predictions: Path | None = None
     """Where predictions are kept; None for the folder beside the results."""
     data: Path | None = None

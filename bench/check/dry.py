@@ -114,6 +114,7 @@ def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -
         precision="fp32",
         num_classes=class_table(submission.manifest.outputs.classes).num_classes,
         cache_folder=context.cache_folder,
+        limits=context.limits,
     )
     if not (has_weights := _has_weights(submission)):
         notes.append("the weights were not loaded, the model was tried with random ones")
