@@ -190,13 +190,32 @@ def joined_world(device: str) -> Iterator[World]:
         torch.cuda.set_device(local_rank)
     backend = "nccl" if device.startswith("cuda") else "gloo"
     with _lost_ranks():
-        dist.init_process_group(backend, timeout=_TIMEOUT)
+        dist.init_process_group(backend, store=_store(rank, size), rank=rank, world_size=size, timeout=_TIMEOUT)
     try:
         with _lost_ranks():
             control = dist.new_group(backend="gloo", timeout=_TIMEOUT)
         yield World(rank, size, local_rank, control)
     finally:
         dist.destroy_process_group()
+
+
+def _store(rank: int, size: int) -> Any:
+    """Where ranks find each other: at MASTER_ADDR and MASTER_PORT, in a room of its own for each restart.
+
+    An agent that starts the processes again may keep the store in which the addresses of the dead ones still stand
+    (torch 2.15); torch 2.10 made such rooms itself.
+
+    Raises:
+        UsageError: The environment does not say where.
+    """
+    from torch.distributed import PrefixStore, TCPStore
+
+    address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT", "")
+    if address is None or not port.isdigit():
+        raise UsageError("WORLD_SIZE is set, but not MASTER_ADDR and MASTER_PORT; start the processes with torchrun")
+    is_host = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    store = TCPStore(address, int(port), size, is_host, timeout=_TIMEOUT)
+    return PrefixStore(f"restart-{num_restarts()}", store)
 
 
 def is_lost_rank(error: BaseException) -> bool:

@@ -101,7 +101,7 @@ def train(
     """
     options = options or TrainOptions()
     recipe, device = recipe_of(protocol), resolve_device(options.device)
-    with listening() as stop, joined_world(device) as world:
+    with joined_world(device) as world, listening() as stop:
         if world.size > 1 and device_type(device) == "cuda":
             device = f"cuda:{world.local_rank}"
         with world.unison():
