@@ -62,6 +62,7 @@ def list_caches(cache_dir: Path, as_json: bool) -> None:
       bench data cache list
     """
     from bench.data.cache_folder import list_crops
+    from bench.data.resized import list_resized
 
     stored = list_crops(cache_dir)
     if as_json:
@@ -71,6 +72,18 @@ def list_caches(cache_dir: Path, as_json: bool) -> None:
     print_table(f"Crop caches in {cache_dir}", headers, [_cells(item) for item in stored], right=frozenset({5, 6}))
     if not stored:
         note(f"No crop caches in {cache_dir}.")
+    if resized := list_resized(cache_dir):
+        rows = [
+            [
+                str(found.folder),
+                f"{found.record.geometry.resize} px, {found.record.geometry.interpolation}",
+                f"{found.num_filled:,} of {found.record.num_samples:,}",
+                _size(found.disk_bytes),
+            ]
+            for found in resized
+        ]
+        title = "Resized training images; a folder may be deleted when nothing reads it"
+        print_table(title, ["folder", "geometry", "filled", "size"], rows, right=frozenset({2, 3}))
 
 
 @cache.command(short_help="Decode a dataset's images ahead of the first evaluation.")
@@ -95,10 +108,12 @@ def fill(
     """Decode a dataset's images ahead of the first evaluation; what is cached already is checked and kept.
 
     The cache belongs to exactly these images: fill it with the same --limit and --allow-partial as the evaluation.
+    For a training protocol that crops from resized images these are kept, and its epochs decode nothing.
 
     \b
     Examples:
       bench data cache fill --protocol imagenet-val-closed --data /data/imagenet
+      bench data cache fill --protocol imagenet-train-alexnet --data /data/imagenet
       bench data cache fill --protocol imagenet-val-open --data /data/imagenet --submission timm:vit_base_patch16_384
     """
     from bench.data.contents import dataset_digest
@@ -106,11 +121,14 @@ def fill(
     from bench.protocols import load_protocol
 
     fixed = load_protocol(protocol)
-    geometries = _geometries(fixed, submissions, cache_dir)
-    dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit)
+    geometries = [_resized_geometry(fixed)] if fixed.recipe else _geometries(fixed, submissions, cache_dir)
+    dataset = open_dataset(data, fixed.dataset, allow_partial=allow_partial, limit=limit, index_folder=cache_dir)
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=cache_dir, num_threads=workers, on_progress=advance)
-    rows = [_fill(dataset, digest, geometry, fixed, cache_dir, workers) for geometry in geometries]
+    if fixed.recipe:
+        rows = [_fill_resized(dataset, digest, geometries[0], cache_dir, workers)]
+    else:
+        rows = [_fill(dataset, digest, geometry, fixed, cache_dir, workers) for geometry in geometries]
     print_table(None, ["key", "geometry", "images", "decoded now"], rows, right=frozenset({2, 3}))
 
 
@@ -195,6 +213,27 @@ def _geometries(protocol: Protocol, submissions: Iterable[str], cache_dir: Path)
     if not found:
         raise UsageError(f"the protocol {protocol.id!r} leaves the geometry to the submission: pass --submission")
     return list(dict.fromkeys(found))
+
+
+def _resized_geometry(protocol: Protocol) -> Geometry:
+    """What the training protocol's images are resized to before they are cropped."""
+    from bench.errors import UsageError
+
+    recipe, geometry = protocol.recipe, protocol.geometry
+    if recipe is None or geometry is None or recipe.augmentation.crop_from != "resized":
+        raise UsageError(
+            f"the protocol {protocol.id!r} crops from the original images, so there are no pixels to keep; "
+            "shards may help (`bench data shard`)"
+        )
+    return geometry
+
+
+def _fill_resized(dataset: Dataset, digest: str, geometry: Geometry, cache_dir: Path, workers: int) -> list[str]:
+    from bench.data.resized import fill_resized
+
+    with progress_bar("Resizing", len(dataset)) as advance:
+        stored = fill_resized(cache_dir, dataset, digest, geometry, num_threads=workers, on_progress=advance)
+    return [stored.folder.name, f"{geometry.resize} px, whole, {geometry.interpolation}", f"{len(dataset):,}", "all"]
 
 
 def _input_of(text: str, cache_dir: Path) -> Any:

@@ -27,6 +27,7 @@ from PIL import Image
 from bench.data.dataset import Dataset
 from bench.data.dice import Dice
 from bench.data.loader import Allocate
+from bench.data.resized import ResizedImages
 from bench.errors import DataError
 from bench.records.protocol import Protocol
 from bench.records.recipe import Augmentation, Recipe
@@ -78,12 +79,15 @@ class TrainingImages:
         dataset: The training images.
         protocol: Its geometry and its recipe.
         num_threads: How many images are made at once.
+        stored: The resized images where they are kept as pixels, from `bench.data.resized.find_resized`.
 
     Raises:
         UsageError: The geometry resizes to less than the square that is cropped.
     """
 
-    def __init__(self, dataset: Dataset, protocol: Protocol, num_threads: int) -> None:
+    def __init__(
+        self, dataset: Dataset, protocol: Protocol, num_threads: int, *, stored: ResizedImages | None = None
+    ) -> None:
         assert protocol.geometry is not None, "kind 'train' has a geometry"  # noqa: S101 - checked by the record
         assert protocol.recipe is not None, "kind 'train' has a recipe"  # noqa: S101 - checked by the record
         self._dataset = dataset
@@ -91,7 +95,7 @@ class TrainingImages:
         self._augmentation: Augmentation = protocol.recipe.augmentation
         self._num_threads = num_threads
         self._side = self._augmentation.train_crop or protocol.geometry.crop
-        self._pictures = Pictures(dataset, protocol.geometry, self._augmentation, self._side)
+        self._pictures = Pictures(dataset, protocol.geometry, self._augmentation, self._side, stored)
         self._num_skipped = 0
 
     def __len__(self) -> int:

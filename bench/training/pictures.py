@@ -1,4 +1,4 @@
-"""The decoded images that a training crops from: read and decoded at each draw, or decoded once and kept.
+"""The decoded images that a training crops from: decoded at each draw, or once and kept in memory or on the disk.
 
 Shape letters: N images.
 """
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 
 from bench.data.dataset import Dataset, read_sample
+from bench.data.resized import ResizedImages
 from bench.data.transforms import decode, identify, resized, resized_size
 from bench.errors import DataError, UsageError
 from bench.records.protocol import Geometry
@@ -35,18 +36,27 @@ class Pictures:
         geometry: What `crop_from = "resized"` resizes to.
         augmentation: Whether it crops from the original image or from the resized one.
         side: Of the square that is cropped, in pixels.
+        stored: The resized images where they are kept as pixels; they are those that decoding gives.
 
     Raises:
         UsageError: Squares of a fixed size do not fit into the resized images.
     """
 
-    def __init__(self, dataset: Dataset, geometry: Geometry, augmentation: Augmentation, side: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        geometry: Geometry,
+        augmentation: Augmentation,
+        side: int,
+        stored: ResizedImages | None = None,
+    ) -> None:
         if augmentation.crop != "random-resized" and geometry.resize < side:
             raise UsageError(
                 f"the recipe crops squares of {side} pixels, but its geometry resizes images to {geometry.resize}"
             )
         self._dataset = dataset
         self._geometry = geometry if augmentation.crop_from == "resized" else None
+        self._stored = stored if augmentation.crop_from == "resized" else None
         self._kept: list[Image.Image | DataError] = []
 
     def image(self, position: int) -> Image.Image:
@@ -98,6 +108,8 @@ class Pictures:
         self._kept = kept
 
     def _decoded(self, position: int) -> Image.Image:
+        if self._stored is not None and (image := self._stored.image(position)) is not None:
+            return image
         sample = self._dataset.samples[position]
         image = decode(read_sample(sample), sample.shown)
         return image if self._geometry is None else resized(image, self._geometry)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.data.resized import find_resized
 from bench.errors import BenchError, RankError, RequeueError, SubmissionError
 from bench.records.submission import Submission
 from bench.training.beginning import begin, check_resumable
@@ -56,9 +57,10 @@ def run_session(session: Session, images: TrainingImages | None) -> Outcome:
     with ExitStack() as held:
         held.enter_context(arithmetic(session.precision, deterministic=session.deterministic))
         held.enter_context(own_generators(session.device))
+        digest = session.world.gather(session.digest)[0]  # only the first rank has it
         with session.world.unison():
             check_resumable(session)
-            images = images or TrainingImages(session.dataset, session.protocol, session.options.num_threads)
+            images = images or _images_of(session, digest)
             images.prepare(_heeding(session))
         facts = session.facts() | {"steps_per_epoch": images.num_steps}
         with _failures_told(session, facts):
@@ -99,6 +101,16 @@ def run_session(session: Session, images: TrainingImages | None) -> Outcome:
             raise
         say_end(log, progress, images.num_steps, session.device)
     return Outcome(progress, state, network.manifest)
+
+
+def _images_of(session: Session, digest: str) -> TrainingImages:
+    """The training images; resized ones from the cache folder where they are kept there."""
+    geometry = session.protocol.geometry
+    assert geometry is not None, "kind 'train' has a geometry"  # noqa: S101 - checked by the record
+    stored = None
+    if session.recipe.augmentation.crop_from == "resized":
+        stored = find_resized(session.cache_folder, session.dataset, digest, geometry)
+    return TrainingImages(session.dataset, session.protocol, session.options.num_threads, stored=stored)
 
 
 @contextmanager

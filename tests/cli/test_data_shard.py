@@ -1,4 +1,4 @@
-"""`bench data shard`, as users run it."""
+"""`bench data shard` and the pixels that are kept for training, as users run them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def three(tmp_path: Path) -> Path:
     """A drawn dataset, and its protocol beside it."""
     write_synthetic(tmp_path / "three", num_classes=3, train_per_class=5, val_per_class=1, num_workers=1)
     (tmp_path / "three-train.toml").write_text(PROTOCOL)
+    resized = PROTOCOL.replace("three-train", "three-resized") + 'crop_from = "resized"\n'
+    (tmp_path / "three-resized.toml").write_text(resized)
     return tmp_path / "three"
 
 
@@ -68,3 +70,25 @@ def test_a_second_run_changes_nothing(three: Path) -> None:
 
     assert done.exit_code == 1
     assert "train: holds files already; give an empty or a new folder" in done.stderr
+
+
+def test_resized_images_are_kept_for_protocols_that_crop_from_them(three: Path) -> None:
+    """`bench data cache fill` takes the training protocol, `list` shows what is there; a second run finds it."""
+    cache_dir = str(three.parent / "cache")
+    arguments = ["--protocol", str(three.parent / "three-resized.toml"), "--data", str(three), "--cache-dir", cache_dir]
+    first, second = (CliRunner().invoke(cli, ["data", "cache", "fill", *arguments]) for _ in "12")
+    listed = CliRunner().invoke(cli, ["data", "cache", "list", "--cache-dir", cache_dir])
+
+    assert first.exit_code == second.exit_code == 0, first.output
+    assert first.stdout == second.stdout
+    assert first.stdout.splitlines()[1].split("\t")[1:] == ["36 px, whole, bilinear", "15", "all"]
+    assert "15 of 15" in listed.stdout
+
+
+def test_there_is_nothing_to_keep_for_crops_of_original_images(three: Path) -> None:
+    """The refusal names what may help instead."""
+    arguments = ["--protocol", str(three.parent / "three-train.toml"), "--data", str(three)]
+    done = CliRunner().invoke(cli, ["data", "cache", "fill", *arguments, "--cache-dir", str(three.parent / "cache")])
+
+    assert done.exit_code == 2
+    assert "crops from the original images, so there are no pixels to keep; shards may help" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.data.dataset import Dataset
+from bench.data.resized import fill_resized
 from bench.errors import DataError, UsageError
 from bench.records.protocol import Protocol
 from bench.training import pictures
@@ -137,6 +139,22 @@ def test_images_that_do_not_fit_in_memory_are_decoded_each_time(
 
     assert done == [24]
     assert np.array_equal(kept, pixels(list(images.epoch(0, seed=0))))
+
+
+def test_stored_pixels_are_those_of_decoding(
+    shapes: Dataset, make_protocol: MakeProtocol, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A training reads no image file then, and sees the same batches."""
+    protocol = make_protocol(augmentation={"crop_from": "resized"})
+    expected = pixels(epoch(shapes, protocol))
+    assert protocol.geometry is not None
+    stored = fill_resized(tmp_path, shapes, "ab" * 32, protocol.geometry, num_threads=1)
+    monkeypatch.setattr(pictures, "_MEMORY_LIMIT_BYTES", 0)
+    images = TrainingImages(shapes, protocol, 2, stored=stored)
+    images.prepare()
+    monkeypatch.setattr(pictures, "read_sample", None)
+
+    assert np.array_equal(pixels(list(images.epoch(0, seed=0))), expected)
 
 
 def test_preparing_twice_decodes_once(
