@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,25 +30,30 @@ _TEXTS = ("title", "team_title", "description", "contact", "license", "extra_tra
 class Teams:
     """What the teams beside a submission are called; each root is read once."""
 
-    _by_root: dict[Path, dict[str, frozenset[str]]] = field(default_factory=dict)
+    _by_root: dict[Path, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """From a root to its names: from a skeleton to the teams that go by such a name, each with that name."""
 
-    def beside(self, folder: Path) -> dict[str, frozenset[str]]:
-        """From the folder name of each other team to the names it goes by.
+    def alike(self, folder: Path, text: str) -> tuple[str, str] | None:
+        """Another team whose folder or title can be taken for this text, and that name; None where there is none.
 
         Args:
             folder: A submission's folder, absolute.
+            text: Its team's name or title.
         """
         root = folder.parent.parent
         if root not in self._by_root:
-            names: dict[str, set[str]] = {}
-            for number, path in enumerate(root.glob(f"*/*/{MANIFEST}")):
-                if number >= _MAX_NEIGHBOURS:
-                    break
-                titles = names.setdefault(path.parent.parent.name, {path.parent.parent.name})
-                if (title := _team_title(path)) is not None:
-                    titles.add(title)
-            self._by_root[root] = {team: frozenset(titles) for team, titles in names.items()}
-        return {team: titles for team, titles in self._by_root[root].items() if team != folder.parent.name}
+            self._by_root[root] = _names_below(root)
+        alike = self._by_root[root].get(skeleton(text), {})
+        return next((found for found in sorted(alike.items()) if found[0] != folder.parent.name), None)
+
+
+def _names_below(root: Path) -> dict[str, dict[str, str]]:
+    names: dict[str, dict[str, str]] = {}
+    for path in islice(root.glob(f"*/*/{MANIFEST}"), _MAX_NEIGHBOURS):
+        team = path.parent.parent.name
+        for name in filter(None, (team, _team_title(path))):
+            names.setdefault(skeleton(name), {})[team] = name
+    return names
 
 
 def _team_title(path: Path) -> str | None:
@@ -138,10 +144,10 @@ def _names(manifest: Submission, path: Path, teams: Teams) -> Iterator[Finding]:
     for key, text in own.items():
         if (word := mixes_scripts(text)) is not None:
             yield finding("L02", f"mixes letters of several scripts in {word!r}", path, key=key)
-        for other, titles in sorted(teams.beside(folder).items()):
-            if alike := sorted(title for title in titles if skeleton(title) == skeleton(text)):
-                message = f"{text!r} looks like {alike[0]!r} of the team {other!r}; choose another name"
-                yield finding("L02", message, path, key=key)
+        if (alike := teams.alike(folder, text)) is not None:
+            other, name_of_other = alike
+            message = f"{text!r} looks like {name_of_other!r} of the team {other!r}; choose another name"
+            yield finding("L02", message, path, key=key)
 
 
 def _declared(manifest: Submission, path: Path) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from bench.check.rule import Finding, finding
@@ -50,7 +49,6 @@ def look_at_characters(path: Path, content: str) -> Iterator[Finding]:
                 break
 
 
-@lru_cache(maxsize=65_536)
 def skeleton(name: str) -> str:
     """What a name looks like at a glance: two names with one skeleton can be taken for each other.
 
