@@ -78,7 +78,7 @@ data_option = click.option(
     type=click.Path(path_type=Path),
     envvar="BENCH_DATA",
     show_envvar=True,
-    help="Folder of the dataset, or ILSVRC2012_img_val.tar.",
+    help="Folder of the dataset, or one of the published tars.",
 )
 
 
