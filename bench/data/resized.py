@@ -115,10 +115,8 @@ class ResizedImages:
         if part is None:
             return None
         width, height, expected = (int(value) for value in part.header_N[row])
-        pixels = np.empty(width * height * 3, dtype=np.uint8)
-        if os.preadv(part.file, [pixels.data], int(part.offsets_N[row])) != len(pixels):
-            return None
-        if not len(pixels) or checksum(pixels, position) != expected:
+        pixels = np.frombuffer(os.pread(part.file, width * height * 3, int(part.offsets_N[row])), dtype=np.uint8)
+        if len(pixels) != width * height * 3 or checksum(pixels, position) != expected:
             return None
         return Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
 
