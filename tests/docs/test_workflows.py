@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
+
+from bench.check.approval import LABEL
+from bench.check.comment import MEMBER
+from bench.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / ".github" / "workflows").glob("*.y*ml"), *(ROOT / "docs").glob("*.y*ml")])
@@ -141,3 +147,40 @@ def test_unsafe_jobs_are_found(old: str, new: str, says: str) -> None:
     assert old in text
     (fault,) = faults(yaml.safe_load(text.replace(old, new)))
     assert says in fault
+
+
+def _commands() -> list[str]:
+    texts = [path.read_text(encoding="utf-8") for path in FILES if path.name.startswith("submission-")]
+    texts.append((ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8"))
+    lines = [line.strip() for text in texts for line in text.splitlines() if not line.strip().startswith("#")]
+    return [found[1] for line in lines if (found := re.match(r"(?:\.venv/bin/)?(bench [a-z].*)", line))]
+
+
+@pytest.mark.parametrize("line", _commands())
+def test_the_commands_of_submission_workflows_exist(line: str) -> None:
+    """With the options that they are given."""
+    words = shlex.split(re.split(r" > | \|\| ", line)[0])
+    command = cli.get_command(click.Context(cli), words[1])
+
+    assert command is not None
+    known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_workflows_agree_with_each_other_and_with_the_code() -> None:
+    """Names of workflows, artifacts, labels and modules are written in several places."""
+    check, comment, evaluate = (
+        yaml.safe_load((ROOT / ".github" / "workflows" / f"submission-{name}.yml").read_text(encoding="utf-8"))
+        for name in ("check", "comment", "evaluate")
+    )
+    uploaded = check["jobs"]["check"]["steps"][-1]["with"]
+    fetch, write, post = (step["run"] for step in comment["jobs"]["comment"]["steps"][-3:])
+
+    assert comment[True]["workflow_run"]["workflows"] == [check["name"]]
+    assert f'"{uploaded["name"]}"' in fetch
+    assert uploaded["path"] == MEMBER
+    assert "python -m bench.check.comment " in write
+    assert "head.sha == env.HEAD" in post
+    assert f"label.name == '{LABEL}'" in evaluate["jobs"]["approve"]["if"]
+    assert "python -m bench.check.approval " in evaluate["jobs"]["approve"]["steps"][-1]["run"]
+    assert evaluate["jobs"]["evaluate"]["needs"] == "approve"
