@@ -17,6 +17,7 @@ BenchError                    what a user can repair: printed without a tracebac
 |-- PredictionsError          predictions with missing, doubled or unknown sample ids
 |-- IsolationError            a level of isolation that cannot be had on this machine
 |-- NotVerifiedError          a result that lacks what `verified` needs
+|-- NotReproducedError        a stored result that is not what a new run, or its own record, says
 |-- DeviceError               a device that is not there, or not large enough
 |-- RankError                 another process of a distributed training has ended
 |-- RequeueError              a training was told to stop, saved itself and waits to be resumed: exit 75
@@ -46,6 +47,7 @@ __all__ = [
     "LimitError",
     "ModelError",
     "NonFiniteError",
+    "NotReproducedError",
     "NotVerifiedError",
     "OutputError",
     "PredictionsError",
@@ -189,6 +191,10 @@ class IsolationError(BenchError):
 
 class NotVerifiedError(BenchError):
     """A maintainer's run lacks what a verified result needs; see `docs/verification.md`."""
+
+
+class NotReproducedError(BenchError):
+    """A stored result is not what its record says, or cannot be run again as it was."""
 
 
 class DeviceError(BenchError):

@@ -21,7 +21,7 @@ from bench.records.verified import missing_isolation
 from bench.sandbox.probe import probe_layers
 from bench.store import Store
 
-__all__ = ["Outcome", "check_can_verify", "evaluate", "evaluate_all", "precision_of"]
+__all__ = ["Outcome", "cache_opener", "check_can_verify", "evaluate", "evaluate_all", "precision_of"]
 
 Note = Callable[[str], None]
 
@@ -168,7 +168,7 @@ def _run(
             replace(options, hidden=(*options.hidden, plan.store.results, plan.store.predictions)),
             devices=devices,
             precision=plan.precision,
-            open_cache=_cache_opener(plan, options, on_note),
+            open_cache=cache_opener(plan.dataset, plan.digest, options, on_note),
             on_progress=None if on_progress is None else lambda at, count: on_progress(chosen[at], count),
         )
         for at, measured in stack.enter_context(closing(runs)):
@@ -186,14 +186,21 @@ def _run(
     return outcomes | {index: outcomes[first[key]] for index, key in keys.items() if index not in outcomes}
 
 
-def _cache_opener(plan: Plan, options: RunOptions, on_note: Note | None) -> OpenCache:
-    """A function that opens the cache of decoded crops of a geometry, where there is a cache folder."""
+def cache_opener(dataset: Dataset, digest: str, options: RunOptions, on_note: Note | None = None) -> OpenCache:
+    """A function that opens the cache of decoded crops of a geometry, where there is a cache folder.
+
+    Args:
+        dataset: The images.
+        digest: The dataset's digest.
+        options: Where the cache is.
+        on_note: Called with sentences for the user.
+    """
 
     def open_cache(geometry: Geometry, views: Views) -> CropCache | None:
         if options.cache_folder is None:
             return None
         return open_crops(
-            options.cache_folder, plan.dataset, plan.digest, geometry, views.kind, on_note=on_note or (lambda _: None)
+            options.cache_folder, dataset, digest, geometry, views.kind, on_note=on_note or (lambda _: None)
         )
 
     return open_cache

@@ -43,6 +43,7 @@ COMMANDS = {
     "submit": ("bench.cli.submit:submit", "Pack a submission for a challenge: a signed archive."),
     "throughput": ("bench.cli.throughput:throughput", "Measure what submissions cost on this machine."),
     "train": ("bench.cli.train:train", "Train a submission under a fixed recipe."),
+    "verify": ("bench.cli.verify:verify", "Run a stored result again and compare its answers."),
 }
 """From command name to where it is and its line in `bench --help`."""
 

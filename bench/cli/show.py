@@ -58,7 +58,7 @@ def _find(name: str, results: Path) -> dict[str, Any]:
         store = Store(results)
         stored = store.get(name)
         retraction = {"retraction": stored.retraction.as_json()} if stored.retraction else {}
-        return stored.result.as_json() | retraction | _accuracy(store, stored)
+        return stored.result.as_json() | retraction | _accuracy(store, stored) | _reproducing(stored)
     known = [*protocol_ids(), *(path.stem for path in boards.glob("*.toml"))]
     raise UsageError(f"there is no protocol, board, submission or run {name!r}: {nearest(name, known)}")
 
@@ -70,6 +70,14 @@ def _accuracy(store: Store, stored: Stored) -> dict[str, str]:
     from bench.throughput.accuracy import accuracy_note, evaluated_runs
 
     return {"accuracy": accuracy_note(evaluated_runs(store, stored.result), stored.result)}
+
+
+def _reproducing(stored: Stored) -> dict[str, str]:
+    """The one command that runs a result again, where its answers were measured here."""
+    from bench.records.verified import reproducing_command
+
+    command = reproducing_command(stored.result, str(stored.path))
+    return {"reproduce": command} if command else {}
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

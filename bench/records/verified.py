@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.records.audit import Audit
+from bench.records.result import Result
 
-__all__ = ["NEEDED_AUDITS", "NEEDED_LAYERS", "is_layer", "may_be_verified", "missing_isolation"]
+__all__ = [
+    "NEEDED_AUDITS",
+    "NEEDED_LAYERS",
+    "is_layer",
+    "may_be_verified",
+    "missing_isolation",
+    "reproducing_command",
+]
 
 NEEDED_LAYERS = {
     "seccomp": "a filter of system calls",
@@ -63,3 +71,15 @@ def is_layer(layer: str, name: str) -> bool:
     (True, False)
     """
     return layer.partition(":")[0] == name
+
+
+def reproducing_command(result: Result, name: str) -> str | None:
+    """The one command that runs a result again and compares its answers; None for what bench did not measure.
+
+    Args:
+        result: The result.
+        name: Its id or its file.
+    """
+    if result.predictions is None or result.status not in ("verified", "self-reported"):
+        return None
+    return f"bench verify {name} --submission submissions/{result.entry} --data DIR"
