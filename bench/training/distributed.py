@@ -208,14 +208,15 @@ def _store(rank: int, size: int) -> Any:
     Raises:
         UsageError: The environment does not say where.
     """
-    from torch.distributed import PrefixStore, TCPStore
+    import torch.distributed as dist
 
     address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT", "")
     if address is None or not port.isdigit():
         raise UsageError("WORLD_SIZE is set, but not MASTER_ADDR and MASTER_PORT; start the processes with torchrun")
     is_host = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
-    store = TCPStore(address, int(port), size, is_host, timeout=_TIMEOUT)
-    return PrefixStore(f"restart-{num_restarts()}", store)
+    anything: Any = dist  # its stubs do not export the stores
+    store = anything.TCPStore(address, int(port), size, is_host, timeout=_TIMEOUT)
+    return anything.PrefixStore(f"restart-{num_restarts()}", store)
 
 
 def is_lost_rank(error: BaseException) -> bool:

@@ -67,10 +67,12 @@ def sharded(module: torch.nn.Module, world: World, device: str) -> torch.nn.Modu
     """
     if world.size == 1:
         raise UsageError("--shard spreads a network over processes; start several with torchrun or --processes")
+    import torch
     from torch import nn
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    module.to(memory_format=torch.contiguous_format)  # torch 2.15 spreads nothing else
     mesh = init_device_mesh("cuda" if device.startswith("cuda") else "cpu", (world.size,))
     # Inner parts first, as fully_shard asks for.
     for part in reversed(list(module.modules())):
