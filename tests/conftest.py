@@ -30,6 +30,18 @@ def real_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def needs_sandbox() -> None:
+    """Skips where bubblewrap makes no sandbox, unless `BENCH_REQUIRE` asks for one."""
+    from bench.sandbox.probe import why_not
+
+    if (reason := why_not()) is None:
+        return
+    if "sandbox" in os.environ.get("BENCH_REQUIRE", "").split(","):
+        pytest.fail(f"BENCH_REQUIRE asks for a sandbox, but {reason}")
+    pytest.skip(reason)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache; a child for each model would take seconds, so it must be asked for."""

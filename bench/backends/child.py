@@ -51,12 +51,10 @@ def main() -> int:
     try:
         if device == "cuda":
             _need_cuda()
-        with _session(config, channel) as session, mmap.mmap(
-            memory, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ
-        ) as mapped:  # fmt: skip
+        with _session(config, channel) as session, _mapped(memory) as pixels:
             ready = {"num_params": session.num_params, "input": session.input.as_json(), "notes": list(session.notes)}
             channel.say(Kind.READY, 1, ready)
-            _serve(session, channel, mapped, depth=2 if device == "cuda" else 0)
+            _serve(session, channel, pixels, depth=2 if device == "cuda" else 0)
     except BenchError as error:
         path = None if error.path is None else str(error.path)
         _fail(channel, type(error).__name__, error.message, path, error.key)
@@ -182,6 +180,13 @@ def _serve(session: ModelSession, channel: _Channel, mapped: mmap.mmap, *, depth
         else:
             channel.say(Kind.FINISHED, sequence)
             return
+
+
+def _mapped(memory: int) -> mmap.mmap:
+    """The shared memory, read-only; the mapping keeps a descriptor of its own."""
+    mapped = mmap.mmap(memory, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+    os.close(memory)
+    return mapped
 
 
 def _need_cuda() -> None:

@@ -26,7 +26,8 @@ def copy_submission(submission: LoadedSubmission, into: Path) -> Path:
 
     Args:
         submission: One with a folder.
-        into: An empty folder; the copy lies in `<team>/<name>` below it, readable by everybody.
+        into: A folder that does not exist yet; the copy lies in `submission` below it, readable by everybody. The names
+            of team and submission are no part of its path, which the sandbox can read in its list of mounts.
 
     Raises:
         SubmissionError: A file is a link, a device or missing; there are too many, or too much; or the copy has another
@@ -45,11 +46,12 @@ def copy_submission(submission: LoadedSubmission, into: Path) -> Path:
             num_bytes += _copy(top, PurePosixPath(name), target, submission.folder, MAX_BYTES - num_bytes)
     finally:
         os.close(top)
-    for folder in (into, target.parent, target, *(path for path in target.rglob("*") if path.is_dir())):
-        folder.chmod(0o755)
     if open_submission(str(target)).digest != submission.digest:
         raise SubmissionError("was changed while it was being run; run the command again", path=submission.folder)
-    return target
+    copy = target.rename(into / "submission")
+    for folder in (into, copy, *(path for path in copy.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    return copy
 
 
 def _copy(top: int, name: PurePosixPath, target: Path, shown: Path, most_bytes: int) -> int:

@@ -70,6 +70,7 @@ class Child:
         replies: Where it reads, non-blocking.
         info: Where bubblewrap tells the pid of the sandbox's first process; None without a sandbox.
         stage: The mount point to remove afterwards.
+        uid: The user that it became, when it dropped root.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Child:
         replies: int,
         info: int | None,
         stage: str | None,
+        uid: int | None,
     ) -> None:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - our own invariant
-        self.group = group
+        self.group, self.uid = group, uid
         self.questions, self.replies = questions, replies
         self.outputs = (process.stdout.fileno(), process.stderr.fileno())
         self.exits = os.pidfd_open(process.pid)
@@ -171,8 +173,10 @@ def start_child(
         os.set_blocking(questions, False)
         os.set_blocking(replies, False)
         environment = dict(confinement.environment)
+        uid = None
         sources = [bind.source for bind in confinement.binds]
         if confinement.drops_root:
+            uid = _FIRST_UID + int.from_bytes(os.urandom(4), "little") % _NUM_UIDS
             stage = tempfile.mkdtemp(prefix="ilsvrc-bench-", dir=_TOP_FOLDER)
             sources = [f"{stage}/{number}" for number in range(len(sources))]
         if confinement.bubblewrap is not None:
@@ -200,7 +204,7 @@ def start_child(
             "environment": environment,
             "cwd": "/" if confinement.bubblewrap is not None else confinement.folder,
             "doors": group.doors,
-            "uid": _FIRST_UID + int.from_bytes(os.urandom(4), "little") % _NUM_UIDS if confinement.drops_root else None,
+            "uid": uid,
             "stage": stage,
             "binds": [bind.source for bind in confinement.binds],
             "rlimits": {
@@ -233,7 +237,7 @@ def start_child(
         for descriptor in passed:
             if descriptor != memory:
                 os.close(descriptor)
-    return Child(process, group, questions, replies, info, stage)
+    return Child(process, group, questions, replies, info, stage, uid)
 
 
 def _content(name: str, content: bytes) -> int:

@@ -22,7 +22,14 @@ def _spec(tmp_path: Path, **change: object) -> RunSpec:
     return RunSpec(**values | change)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", list(BACKENDS))
+@pytest.fixture(params=list(BACKENDS))
+def name(request: pytest.FixtureRequest) -> str:
+    """Every place to run that this machine has."""
+    if request.param == "sandbox":
+        request.getfixturevalue("needs_sandbox")
+    return str(request.param)
+
+
 class TestBackend:
     """The contract."""
 
