@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from bench.challenge.loaded import CHALLENGE_FILE, load_challenge
 from bench.errors import StoreError, UsageError
 from bench.files import write_atomic
+from bench.protocols import protocol_ids
 from bench.records.names import FreeText, Identifier
 from bench.records.protocol import Protocol
 
@@ -96,7 +98,8 @@ def write_challenge(
         name: The challenge's id.
         challenges: Where challenges lie.
         boards: Where board files lie.
-        protocol: The protocol of the development phase; the hidden one is the same on other images.
+        protocol: The protocol of the development phase; the hidden one is the same on other images. One that does not
+            ship is written beside the rules.
         num_samples: How many images the hidden set has.
         evaluator: The evaluator's name.
         key: The evaluator's public key.
@@ -133,6 +136,8 @@ def write_challenge(
             **words, public=protocol.id, start=f"{start:%Y-%m-%dT%H:%M:%SZ}", middle=middle, end=end
         ),
     }
+    if protocol.id not in protocol_ids():
+        files = {challenges / name / f"{protocol.id}.toml": _text(protocol.as_json())} | files
     if there := [path for path in files if path.exists()]:
         raise StoreError("is there already; nothing was written", path=there[0])
     for path, text in files.items():
@@ -160,9 +165,13 @@ def _check_words(name: str, evaluator: str) -> None:
 
 def _hidden_protocol(protocol: Protocol, name: str, num_samples: int) -> str:
     """The text of a protocol that measures the same on other images, whose labels are hidden."""
-    import tomli_w
-
     content = {key: value for key, value in protocol.as_json().items() if key not in ("reference", "description")}
     dataset = content["dataset"] | {"split": "test", "num_samples": num_samples}
     changed = {"id": name, "version": 1, "hidden": True, "title": f"{protocol.title}, hidden set", "dataset": dataset}
-    return tomli_w.dumps(content | changed)
+    return _text(content | changed)
+
+
+def _text(content: dict[str, Any]) -> str:
+    import tomli_w
+
+    return tomli_w.dumps(content)
