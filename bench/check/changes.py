@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.check.checking import Checked, check_target
 from bench.check.context import Context
-from bench.check.git_trees import Change, Entry, changes_between, commit_of, entries_below, read_blobs
+from bench.check.git_trees import Change, Entry, changes_between, commit_of, entries_below, write_blobs
 from bench.check.manifest import MAX_MANIFEST_BYTES
 from bench.check.rule import Finding, finding
 from bench.check.targets import Target
@@ -36,11 +36,14 @@ def check_changes(text: str, context: Context, *, repository: Path, export: Path
         text: `BASE..HEAD`; what counts is what HEAD changed since it left BASE.
         context: Options.
         repository: A folder of the repository.
-        export: An empty or new folder for the submission's files, as `export/<team>/<name>`.
+        export: An empty or new folder that gets the submission's files, as `export/<team>/<name>`, where nothing is
+            wrong with them.
 
     Raises:
-        UsageError: The text names no range, or a commit is not there.
+        UsageError: The text names no range, a commit is not there, or `export` is not empty.
     """
+    if export is not None and export.exists() and (not export.is_dir() or any(export.iterdir())):
+        raise UsageError(f"{export} is not empty; name a new folder for the submission's files")
     names = re.fullmatch(r"(.+?)\.\.\.?(.+)", text)
     if names is None:
         raise UsageError(f"{text!r} names no commits; write BASE..HEAD, such as origin/main..HEAD")
@@ -60,7 +63,7 @@ def check_changes(text: str, context: Context, *, repository: Path, export: Path
         _write(repository, files, root)
         _write(repository, _others(repository, base, folders[0]), root)  # their names must not be borrowed
         checked = check_target(Target("submission", Path(temporary) / folders[0] / MANIFEST), context)
-    if export is not None:
+    if export is not None and not checked.faults(strict=False):
         _write(repository, files, export)
     return [about, _as_in_repository(checked, f"{temporary}/", folders[0])]
 
@@ -115,11 +118,7 @@ def _others(repository: Path, base: str, folder: str) -> list[Entry]:
 
 def _write(repository: Path, files: list[Entry], root: Path) -> None:
     """Writes files of `submissions/` below `root`, all of them new."""
-    for entry, content in zip(files, read_blobs(repository, [entry.sha for entry in files]), strict=True):
-        path = root / entry.path.removeprefix(f"{_ROOT}/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as stream:
-            stream.write(content)
+    write_blobs(repository, ((entry.sha, root / entry.path.removeprefix(f"{_ROOT}/")) for entry in files))
 
 
 def _as_in_repository(checked: Checked, temporary: str, folder: str) -> Checked:

@@ -107,7 +107,8 @@ def comment(report: Sequence[Reported]) -> str:
     findings.sort(key=lambda found: ("error", "warning", "note").index(found.severity))
     num_errors = sum(found.severity == "error" for found in findings)
     verdict = "found errors" if num_errors or not all(item.ok for item in report) else "found no errors"
-    lines = [f"**bench check** {verdict}: {len(report)} checked, {len(findings)} findings, {num_errors} errors."]
+    counts = f"{len(report)} checked, findings: {len(findings)}, of these errors: {num_errors}"
+    lines = [f"**bench check** {verdict} ({counts})."]
     if findings:
         lines += ["", "| rule | severity | where | what |", "| --- | --- | --- | --- |"]
     for found in findings[:_MAX_ROWS]:

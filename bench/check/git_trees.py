@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UsageError
 
-__all__ = ["Change", "Entry", "changes_between", "commit_of", "entries_below", "read_blobs"]
+__all__ = ["Change", "Entry", "changes_between", "commit_of", "entries_below", "write_blobs"]
 
 _PLAIN = ("100644", "100755")
 _TIMEOUT_S = 120
+_BLOCK = 1 << 20
 
 
 class Change(NamedTuple):
@@ -86,19 +87,27 @@ def entries_below(repository: Path, commit: str, folder: str) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def read_blobs(repository: Path, shas: list[str]) -> Iterator[bytes]:
-    """The contents of blobs, in their order, one at a time."""
+def write_blobs(repository: Path, files: Iterable[tuple[str, Path]]) -> None:
+    """Writes blobs to new files, block by block.
+
+    Args:
+        repository: A folder of the repository.
+        files: Each blob's id, and the file that gets its content; there must be none yet.
+    """
     command = ["git", "-C", str(repository), "cat-file", "--batch"]
     with subprocess.Popen(  # noqa: S603 - no shell
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
     ) as process:
         assert process.stdin is not None  # noqa: S101 - they are pipes
         assert process.stdout is not None  # noqa: S101
-        for sha in shas:
+        for sha, path in files:
             process.stdin.write(f"{sha}\n".encode())
             process.stdin.flush()
-            size = int(process.stdout.readline().split()[2])
-            yield process.stdout.read(size)
+            left = int(process.stdout.readline().split()[2])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as stream:
+                while left and (block := process.stdout.read(min(left, _BLOCK))):
+                    left -= stream.write(block)
             process.stdout.read(1)  # the newline behind it
         process.stdin.close()
 

@@ -41,7 +41,7 @@ from bench.check.changes import check_changes
 from bench.check.layout import declared_tensors
 from bench.check.weights import look_at_weights
 from bench.cli.main import cli
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.models.source import open_submission
 from bench.records.names import clean_text
 
@@ -597,6 +597,21 @@ def test_48_the_export_is_the_commit_and_not_the_working_tree(tmp_path: Path) ->
     assert not [item for each in checked for item in each.findings]
     assert (out / "second" / "net" / "model.py").read_text().endswith("return Network()\n")
     assert sorted(path.name for path in out.rglob("*.*")) == ["model.py", "submission.toml"]
+
+
+def test_48_nothing_is_exported_that_has_a_fault_or_over_what_is_there(tmp_path: Path) -> None:
+    """A folder of the maintainer's stays as it is."""
+    made = repository(tmp_path / "repository")
+    submission(made / "submissions", team="second", answer="(")
+    commit(made)
+    out = tmp_path / "out"
+    checked = check_changes("main~1..main", context(tmp_path), repository=made, export=out)
+    assert rules(checked[1]) == {"L39"}
+    assert not out.exists()
+
+    (out / "own").mkdir(parents=True)
+    with pytest.raises(UsageError, match="is not empty"):
+        check_changes("main~1..main", context(tmp_path), repository=made, export=out)
 
 
 def test_48_a_known_teams_name_cannot_be_borrowed(tmp_path: Path) -> None:
