@@ -125,9 +125,7 @@ def evaluate(
 
     fixed = load_protocol(protocol)
     if fixed.hidden:
-        raise UsageError(
-            f"the labels of {fixed.id!r} are hidden; the evaluators of its challenge run it: `bench submit`"
-        )
+        raise UsageError(f"the labels of {fixed.id!r} are hidden: its challenge evaluates what `bench submit` packs")
     if split is not None and split != fixed.dataset.split:
         raise UsageError(f"the protocol {fixed.id!r} is about the split {fixed.dataset.split!r}, not {split!r}")
     options = RunOptions(
