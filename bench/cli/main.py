@@ -115,7 +115,7 @@ def cli() -> None:
       bench evaluate timm:resnet50.a1_in1k --protocol imagenet-val-open --data /data/imagenet
       bench publish
 
-    Exit codes: 0 done, 1 failed or a check found a fault, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 failed or a check found a fault, 2 wrong usage, 75 saved and to be resumed, 130 interrupted.
     """
 
 

@@ -162,7 +162,7 @@ def train(
       bench data synth shapes10
       bench train submissions/demo/lenet5 --protocol shapes10-train --data shapes10 --out trained
       bench evaluate trained/demo/lenet5 --protocol shapes10-val --data shapes10
-      torchrun --nproc-per-node 8 -m bench train timm:resnet50 --protocol imagenet-train-90 --data /data --out out
+      torchrun --nproc-per-node 8 -m bench train timm:resnet50 --protocol imagenet-train-a3 --data /data --out out
     """
     from bench.errors import BenchError, UsageError
 
@@ -203,6 +203,10 @@ def train(
     rank = rank_in_environment()
     try:
         trained = _train(submission, protocol, data, out, options, cache_folder_of(cache_dir, no_cache))
+    except KeyboardInterrupt:
+        if rank == 0:
+            note("An unfinished training goes on with --resume.")
+        raise
     except BenchError as error:
         if rank > 0 and not speaks_alone(error):
             raise SystemExit(error.exit_code) from error  # the first rank says it

@@ -52,6 +52,8 @@ def locked(run: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+        if [path.name for path in run.glob("*")] == [LOCK]:  # nothing came of it
+            remove_run(run)
 
 
 def remove_run(run: Path) -> None:

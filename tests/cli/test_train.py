@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli.main import cli
 from bench.data.synthetic import write_synthetic
+from bench.records.submission import Submission
 
 PROTOCOL = """
 format_version = 1
@@ -57,20 +58,47 @@ def test_the_trained_submission_is_the_last_line(words: list[str], tmp_path: Pat
 
     assert result.exit_code == 0
     assert result.stdout == f"{tmp_path / 'out/acme/net'}\n"
-    assert "acme/net: 2 epochs, loss" in result.stderr
+    assert "acme/net: epoch 2, loss" in result.stderr
     assert (tmp_path / "out/acme/net/weights.safetensors").is_file()
 
 
-def test_json_has_the_folder_and_every_epoch(words: list[str], tmp_path: Path) -> None:
+def test_json_has_the_folder_and_how_it_went(words: list[str], tmp_path: Path) -> None:
     """And says when nothing was trained."""
     first, second = (json.loads(run(*words, "--json").stdout) for _ in range(2))
 
     assert first["folder"] == second["folder"] == str(tmp_path / "out/acme/net")
-    assert [(epoch["epoch"], set(epoch)) for epoch in first["epochs"]] == [
-        (1, {"epoch", "loss", "top1"}),
-        (2, {"epoch", "loss", "top1"}),
-    ]
-    assert (first["reused"], second["reused"], second["epochs"]) == (False, True, [])
+    assert [first["training"][name] for name in ("epochs", "steps", "images", "num_restarts")] == [2, 4, 16, 0]
+    assert (first["reused"], second["reused"], second["training"]) == (False, True, None)
+
+
+def test_attempts_have_their_own_seeds_and_folders(words: list[str], tmp_path: Path) -> None:
+    """The second lies in OUT/attempt-2, under the same team and name."""
+    first, second = (json.loads(run(*words, "--json", "--attempt", number).stdout)["folder"] for number in "12")
+    manifests = [Submission.load(Path(folder) / "submission.toml") for folder in (first, second)]
+
+    assert second == str(tmp_path / "out/attempt-2/acme/net")
+    assert [manifest.training.attempt for manifest in manifests if manifest.training] == [None, 2]
+    assert len({manifest.training.seed for manifest in manifests if manifest.training}) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--precision", "bf16"], "trains in fp32; it does not allow bf16"),
+        (["--accumulate", "3"], "cannot be cut into equal parts for 1 x 3 (ranks x --accumulate)"),
+        (["--shard"], "--shard spreads a network over processes"),
+        (["--isolation", "sandbox"], "--isolation sandbox is not there for training"),
+        (["--teacher", "pyproject.toml"], "the recipe has no teacher to learn from"),
+    ],
+    ids=["precision", "accumulate", "shard", "isolation", "teacher"],
+)
+def test_options_that_cannot_be_are_wrong_usage(words: list[str], more: list[str], sentence: str) -> None:
+    """One sentence with what there is, exit 2, and nothing is left behind."""
+    result = run(*words, *more)
+
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not list(Path(words[words.index("--out") + 1]).rglob("*.*"))
 
 
 def test_an_incomplete_dataset_is_not_trained_on(words: list[str], tmp_path: Path) -> None:
