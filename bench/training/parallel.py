@@ -23,7 +23,7 @@ def check_split(batch_size: int, world_size: int, accumulate: int) -> None:
     """
     parts = world_size * accumulate
     if batch_size % parts:
-        how = f"{world_size} ranks" if accumulate == 1 else f"{world_size} x {accumulate} (processes x --accumulate)"
+        how = f"{world_size} ranks" if accumulate == 1 else f"{world_size} x {accumulate} (ranks x --accumulate)"
         fitting = [size for size in range(1, batch_size + 1) if batch_size % size == 0 and size <= 4 * parts]
         raise UsageError(
             f"the recipe's batch of {batch_size:,} images cannot be cut into equal parts for {how}; "
