@@ -117,7 +117,7 @@ def result(
     labels_N = random.integers(0, 10, num_samples)
     logits_NC = random.normal(size=(num_samples, 10)).astype(np.float32)
     logits_NC[np.arange(num_samples), labels_N] += 1.5
-    ids = tuple(f"shape/{number:04d}" for number in range(num_samples))
+    ids = tuple(f"shape/{number:06d}" for number in range(num_samples))
     predictions = predictions_from_logits(ids, logits_NC, labels_N)
     scored = score(predictions, labels_N, protocol, classes)
     store = Store(folder / "results")
