@@ -256,7 +256,16 @@ def test_refunds_follow_their_table() -> None:
     """Ours and what fails before the first image: always. What saw answers: never. The rest: before the first batch."""
     assert all(is_refunded(outcome, num_answered=512) for outcome in ALWAYS_REFUNDED)
     assert not any(is_refunded(outcome, num_answered=0) for outcome in NEVER_REFUNDED)
-    for outcome in ("crash", "timeout", "limit", "oom_device", "protocol_error", "shape_error"):
+    for outcome in (
+        "import_error",
+        "load_error",
+        "crash",
+        "timeout",
+        "limit",
+        "oom_device",
+        "protocol_error",
+        "shape_error",
+    ):
         assert is_refunded(outcome, num_answered=0)
         assert not is_refunded(outcome, num_answered=1)
 
