@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,7 @@ def check(
         isolation=isolation,
         predictions=predictions,
         data=data,
-        on_note=note,
+        on_note=_once(note),
     )
     if changed_by is not None:
         checked: Iterable[Checked] = check_changes(changed_by, context, repository=Path.cwd(), export=export)
@@ -134,6 +134,18 @@ def check(
         checked = (check_target(target, context) for target in targets)
     waivers = waivers or (_WAIVERS if _WAIVERS.is_file() else None)
     _report(checked, "json" if as_json else form, waivers, strict=strict)
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same function, silent about what it has said already: all submissions lack the same sandbox."""
+    said: set[str] = set()
+
+    def say_once(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            say(sentence)
+
+    return say_once
 
 
 def _report(checked: Iterable[Checked], form: str, waivers: Path | None, *, strict: bool) -> None:
