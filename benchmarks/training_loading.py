@@ -109,7 +109,7 @@ class Drawn(torch.utils.data.Dataset[Any]):
         sample = self.dataset.samples[position]
         dice = Dice(f"{random.random()}/{sample.id}")  # noqa: S311
         image = decode(read_sample(sample), sample.shown)
-        return np.ascontiguousarray(augment(image, self.augmentation, SIDE, dice)), sample.label
+        return np.array(augment(image, self.augmentation, SIDE, dice)), sample.label
 
 
 class Opened(torch.utils.data.Dataset[Any]):

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.data.dataset import Dataset, Sample, read_sample
 from bench.data.dice import Dice
+from bench.data.folder_classes import ANY_FOLDERS
 from bench.errors import DataError
 from bench.files import write_atomic
 
@@ -41,9 +42,12 @@ def write_shards(
         The shards, in order.
 
     Raises:
-        DataError: There are shards already, an image cannot be read, or its name does not fit a shard.
+        DataError: There are shards already, an image cannot be read, its name does not fit a shard, or its class has no
+            number but in this dataset.
         StoreError: The disk is full, or the folder cannot be written.
     """
+    if dataset.name == ANY_FOLDERS:
+        raise DataError("has its folders as classes, which shards do not keep", path=dataset.root)
     place = folder / dataset.split
     if place.is_dir() and any(place.iterdir()):
         raise DataError("holds files already; give an empty or a new folder", path=place)

@@ -70,8 +70,10 @@ def _places(root: Path, splits: Sequence[str] | None) -> dict[str, Place]:
         except DataError as error:
             reason = error
         else:
-            # A folder that is itself a split looks the same to every split: its name decides, else it is val.
-            if place.path != root or split == (root.name if root.name == "train" else "val"):
+            # A folder that is itself a split looks the same to every split: its name decides, else it is val. Shards
+            # that lie beside each other have the split in their own names.
+            of_root = "train" if root.name in ("train", "ILSVRC2012_img_train.tar") else "val"
+            if place.path != root or split == of_root or (place.layout == "webdataset" and root.name != of_root):
                 places[split] = place
     if not places and reason is not None:
         raise reason

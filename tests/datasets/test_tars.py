@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset, open_dataset, read_sample
 from bench.data.shards import write_shards
 from bench.data.synthetic import write_synthetic
+from bench.data.verify import verify
 from bench.errors import DataError
 from bench.records.protocol import DatasetSpec
 
@@ -178,6 +180,24 @@ def test_a_dataset_in_shards_is_the_same_dataset(shapes2: Dataset, tmp_path: Pat
     assert len({name.partition("_")[0] for name in names}) == 2  # classes are mixed
 
 
+def test_verify_looks_at_the_splits_that_are_there(shapes2: Dataset, training_tar: Path, tmp_path: Path) -> None:
+    """Of shards their names say it, of the published tar its own name."""
+
+    def splits(root: Path) -> list[str]:
+        report = verify(root, splits=None, spec=None, num_threads=1, on_split=lambda _name, _count: lambda _done: None)
+        return [split.split for split in report.splits]
+
+    assert splits(training_tar) == splits(training_tar.parent) == ["train"]
+    for split in ("train", "val"):
+        for path in write_shards(replace(shapes2, split=split), tmp_path / "apart", images_a_shard=6):
+            (tmp_path / "beside").mkdir(exist_ok=True)
+            (tmp_path / "beside" / path.name).write_bytes(path.read_bytes())
+
+    assert splits(tmp_path / "beside") == splits(tmp_path / "apart") == ["train", "val"]
+    assert splits(tmp_path / "apart" / "train") == ["train"]
+    assert splits(tmp_path / "apart" / "val") == ["val"]
+
+
 def test_equal_input_gives_equal_shards(shapes2: Dataset, tmp_path: Path) -> None:
     """No time and no user in them; another seed, another order."""
     contents = []
@@ -215,3 +235,11 @@ def test_an_index_holds_no_more_than_json(training_tar: Path, tmp_path: Path) ->
     (index,) = (tmp_path / "cache" / "indexes").iterdir()
 
     assert set(json.loads(index.read_text())) == {"state", "columns"}
+
+
+def test_classes_that_are_folders_cannot_be_sharded(shapes2: Dataset, tmp_path: Path) -> None:
+    """A number beside an image would say nothing without the folders."""
+    folders = open_dataset(shapes2.root, DatasetSpec(name="folders", split="train", num_samples=0))
+
+    with pytest.raises(DataError, match="has its folders as classes"):
+        write_shards(folders, tmp_path, images_a_shard=6)
