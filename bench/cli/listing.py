@@ -47,7 +47,7 @@ def _protocols() -> Rows:
             item.id,
             item.kind,
             item.division or "-",
-            f"{item.dataset.name} {item.dataset.split}, {item.dataset.num_samples:,}",
+            f"{item.dataset.name} {item.dataset.split}, {_count(item.dataset.num_samples, item.dataset.name)}",
             item.title,
         ]
         for item in protocols
@@ -104,7 +104,12 @@ def _datasets() -> Rows:
     seen = {
         (item.dataset.name, item.dataset.split): item.dataset.num_samples for item in map(load_protocol, protocol_ids())
     }
-    return ["name", "split", "images"], [[name, split, f"{count:,}"] for (name, split), count in sorted(seen.items())]
+    return ["name", "split", "images"], [[name, split, _count(seen[name, split], name)] for name, split in sorted(seen)]
+
+
+def _count(num_samples: int, dataset: str) -> str:
+    """How many images a dataset has, where that is known."""
+    return "any number" if dataset == "folders" else f"{num_samples:,}"
 
 
 def _backends() -> Rows:
