@@ -210,7 +210,7 @@ def _write_shards(folder: Path, files: dict[str, bytes], imagenet: ClassTable) -
             members |= {f"{stem}.{suffix}": content for suffix, content in said[number].items()}
             members[f"{stem}.jpeg"] = files[f"{stem}.JPEG"]
         _write_tar(folder / f"imagenet-val-{shard:05d}.tar", members)
-    _write_tar(folder / "imagenet-train-00000.tar" if folder.name != "val" else folder.parent / "else.tar", {})
+    _write_tar(folder / "imagenet-test-00000.tar" if folder.name != "val" else folder.parent / "else.tar", {})
 
 
 def _write_tar(path: Path, files: dict[str, bytes]) -> None:
