@@ -13,13 +13,15 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
+from bench.challenge.envelope import Envelope
+from bench.challenge.labels import SealedLabels
 from bench.check.rules import GROUPS, RULES
 from bench.check.waivers import Waivers
 from bench.cli.main import COMMANDS, cli
@@ -30,6 +32,8 @@ from bench.records.base import FileRecord, Record
 from bench.records.blocks import Blocks
 from bench.records.board import Board
 from bench.records.breakdown import Breakdown
+from bench.records.challenge import Challenge
+from bench.records.ledger import Entry
 from bench.records.protocol import Protocol
 from bench.records.result import Result, Retraction
 from bench.records.submission import Submission
@@ -86,6 +90,28 @@ FORMATS = {
         where="&lt;run&gt;.retract.json, beside the result",
         purpose="The result is withdrawn or superseded; the result itself is never edited.",
         record=Retraction,
+    ),
+    "challenge": FileFormat(
+        where="challenges/&lt;id&gt;/challenge.toml",
+        purpose="The rules of a challenge: teams, phases with deadlines, quotas, hidden labels; see "
+        "[challenges.md](challenges.md). Beside it lie protocols of its own, as `&lt;id&gt;.toml`.",
+        record=Challenge,
+    ),
+    "ledger": FileFormat(
+        where="challenges/&lt;id&gt;/ledger.jsonl, a line an entry",
+        purpose="What teams used of their quota; appended to, never rewritten. A line is the canonical JSON of an "
+        "entry: sorted keys, no white space, UTF-8.",
+        record=Entry,
+    ),
+    "labels": FileFormat(
+        where="challenges/&lt;id&gt;/&lt;file&gt;, as the challenge names it",
+        purpose="Hidden labels, encrypted for the evaluators who may read them.",
+        record=SealedLabels,
+    ),
+    "envelope": FileFormat(
+        where="envelope.json, the first file in an archive of `bench submit`",
+        purpose="Who hands in what; signed by the team. The files follow below `files/`.",
+        record=Envelope,
     ),
 }
 
@@ -214,9 +240,16 @@ def _type_words(annotation: Any) -> str:
         return f"table of {_type_words(items[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return "table"
-    return {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Any: "anything"}[
-        annotation
-    ]
+    words = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        date: "date",
+        datetime: "time with its zone",
+        Any: "anything",
+    }
+    return words[annotation]
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ compares it with the heads that results hold, and with the evaluators' signature
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from bench.signing import verify
 __all__ = ["SIGNATURE_PURPOSE", "Chain", "genesis", "read_chain", "signature_faults"]
 
 SIGNATURE_PURPOSE = "ledger"
+_VERSION = re.compile(rb'"format_version":([0-9]{1,9})[,}]')
 
 
 class Chain(NamedTuple):
@@ -74,9 +76,14 @@ def _entry(line: bytes) -> Entry | str:
     try:
         entry = Entry.model_validate_json(line)
     except ValidationError as error:
+        newer = _VERSION.search(line)
+        if newer is not None and int(newer[1]) > Entry.FORMAT_VERSION:
+            return f"is of format version {int(newer[1])}, newer than this bench reads; upgrade ilsvrc-bench"
         detail = error.errors(include_url=False)[0]
         key = ".".join(map(str, detail["loc"]))
         return f"holds no entry ({key + ': ' if key else ''}{detail['msg']})"
+    if entry.format_version != Entry.FORMAT_VERSION:
+        return f"is of format version {entry.format_version}, this bench reads {Entry.FORMAT_VERSION}"
     values = entry.as_json()
     if canonical_json(values).encode() != line:
         return "is not written as an entry is: keys, order or white space differ"

@@ -13,6 +13,7 @@ from bench.cli.common import (
     cache_options,
     challenges_option,
     data_option,
+    isolation_option,
     json_option,
     key_option,
     note,
@@ -50,15 +51,7 @@ __all__ = ["run"]
     show_envvar=True,
     help="Folder of whole results of hidden labels.  [default: among your user data]",
 )
-@click.option(
-    "--isolation",
-    type=click.Choice(["none", "process", "sandbox", "auto"]),
-    default="auto",
-    show_default=True,
-    envvar="BENCH_ISOLATION",
-    show_envvar=True,
-    help="How far code is kept from this process; hidden labels need the sandbox.",
-)
+@isolation_option
 @click.option("--audit/--no-audit", default=True, show_default=True, help="Audit models while they are evaluated.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
 @click.option(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText, Sha256
@@ -34,12 +34,14 @@ def _with_zone(value: Any) -> Any:
 
 
 def _whole_seconds(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("has no time zone")
     if moment.microsecond:
         raise ValueError("has a fraction of a second; the ledger counts whole ones")
     return moment
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_with_zone), AfterValidator(_whole_seconds)]
+Moment = Annotated[datetime, BeforeValidator(_with_zone), AfterValidator(_whole_seconds)]
 """A time with its zone, in whole seconds."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints
 
 from bench.files import canonical_json, digest_of
-from bench.records.base import Record
+from bench.records.base import FileRecord
 from bench.records.challenge import Division, PublicKey
 from bench.records.names import FreeText, Identifier, LongText, Sha256
 from bench.records.result import RunId, Timestamp
@@ -31,7 +31,7 @@ ACTIONS: dict[Action, str] = {
 Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 
 
-class Entry(Record):
+class Entry(FileRecord):
     """One line of the ledger."""
 
     sequence: Annotated[int, Field(gt=0)]

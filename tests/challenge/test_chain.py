@@ -152,6 +152,12 @@ def test_deep_and_long_values_are_refused(tmp_path: Path) -> None:
         assert read_chain(line + b"\n", "demo").faults
 
 
+def test_entries_of_a_newer_bench_are_named_as_such(tmp_path: Path) -> None:
+    """An old bench says that it is old, and not that the ledger was tampered with."""
+    line = write_ledger(tmp_path / "ledger.jsonl", 1).replace(b'"format_version":1', b'"format_version":2,"new":1')
+    assert "upgrade ilsvrc-bench" in read_chain(line, "demo").faults[0]
+
+
 def test_faults_are_named_by_their_line(tmp_path: Path) -> None:
     """The first broken line is named, with how many lines behind it prove nothing."""
     lines = write_ledger(tmp_path / "ledger.jsonl", 5).splitlines(keepends=True)
