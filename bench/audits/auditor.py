@@ -208,8 +208,8 @@ class Auditor:
         Plain images go first and are not timed: what comes after scored batches and the parent's own work is slower.
         """
         found, size = self._found, self._batch_size
-        found.alone.append(self._again([self._any(self._pool) for _ in range(size)]))
         copies_MHWC = np.concatenate([one.image_VHWC] * size)
+        found.alone.append(self._again([self._any(self._pool) for _ in range(size)]))
         batches = [mixed_MHWC, mixed_MHWC]
         place = int(self._random.integers(3))
         batches.insert(place, copies_MHWC)

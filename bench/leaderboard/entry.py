@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import xxhash
 
+from bench.attest import SignatureState
 from bench.leaderboard.exports import csv_of_rows, json_text
 from bench.leaderboard.slugs import slug
 from bench.records.breakdown import Breakdown
@@ -48,6 +49,9 @@ class Entry:
     """From run to its counts by class, for the runs that are shown."""
     attempts: Mapping[str, Attempts] = field(default_factory=dict)
     """From run to the attempts of a training, for the runs that are shown."""
+
+    signatures: Mapping[str, SignatureState] = field(default_factory=dict)
+    """From run to what its signature is worth, for the runs that are signed."""
 
     @property
     def slug(self) -> str:

@@ -6,6 +6,7 @@ Rates are fractions from 0 to 1, as in the records. Besides:
 
 - `entry`: `team/name`, what the runs of one submission share;
 - `state`: `current`, `retracted`, `superseded` or `penalised`;
+- `signature`, for signed runs: `known key`, `unknown key` or `invalid`;
 - `retraction.reason`, `retraction.by`, `retraction.created_at`, `retraction.superseded_by`.
 
 Counts are nullable integers, what no record has is missing (NA); `BASE_COLUMNS` are there even without any results.
@@ -72,6 +73,7 @@ BASE_COLUMNS = (
 """The columns that every frame has, in this order, before those of metrics, costs and environment."""
 
 _SKIPPED = {
+    "audits",
     "format_version",
     "retraction.run",
     "retraction.format_version",
@@ -129,7 +131,8 @@ def _flatten(value: BaseModel | dict[str, Any], prefix: str, row: dict[str, Any]
         if type(inner) in _PLAIN:
             row[name] = inner
         elif isinstance(inner, tuple):
-            row[name] = " ".join(map(str, inner))
+            if inner:
+                row[name] = " ".join(map(str, inner))
         else:
             _flatten(inner, name + ".", row)
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.attest import SignatureState, signature_state, trusted_keys
 from bench.data.classes import class_table
 from bench.errors import BenchError, RecordError
 from bench.leaderboard.board import load_boards
@@ -19,6 +20,7 @@ from bench.leaderboard.standing import standing
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
+from bench.records.signature import TrustedKeys
 from bench.records.training import Attempts
 from bench.store import Store, Stored
 from bench.version import __version__
@@ -53,7 +55,9 @@ class Material:
         self.boards, broken_boards = load_boards(boards_folder)
         self.broken: list[BenchError] = [*scan.broken, *broken_boards]
         """What is not on the site, and why; it grows while pages are made."""
-        self.rows = {item.run: flat_row(item) for item in self.stored}
+        self.signatures = self._signatures()
+        """From run to what its signature is worth, for the runs that are signed."""
+        self.rows = {item.run: self._row(item) for item in self.stored}
         """From run to its row of the data frame."""
         self.frame: pd.DataFrame = frame_of_rows(list(self.rows.values()))
         self.standings = [standing(loaded, self.frame, self.correctness) for loaded in self.boards]
@@ -112,6 +116,21 @@ class Material:
             self.broken.append(error)
             return None
 
+    def _signatures(self) -> dict[str, SignatureState]:
+        keys = TrustedKeys()
+        try:
+            keys = trusted_keys(self.store.results)
+        except BenchError as error:
+            self.broken.append(error)
+        states = {item.run: signature_state(item, keys) for item in self.stored}
+        return {run: state for run, state in states.items() if state.state != "unsigned"}
+
+    def _row(self, item: Stored) -> dict[str, Any]:
+        row = flat_row(item)
+        if (signature := self.signatures.get(item.run)) is not None:
+            row["signature"] = signature.state
+        return row
+
     def _reasons(self) -> dict[str, str]:
         """From run to why it has no rank: from its board, or because there is no board for it."""
         reasons: dict[str, str] = {}
@@ -143,7 +162,8 @@ class Material:
             )
             found = {item.run: breakdown for item in entry.shown_runs() if (breakdown := self.breakdown(item))}
             attempts = {item.run: made for item in entry.shown_runs() if (made := self.attempts(item))}
-            yield replace(entry, breakdowns=found, attempts=attempts)
+            signed = {item.run: self.signatures[item.run] for item in entry.runs if item.run in self.signatures}
+            yield replace(entry, breakdowns=found, attempts=attempts, signatures=signed)
 
     def _places(self) -> dict[str, list[Place]]:
         places: dict[str, list[Place]] = {}

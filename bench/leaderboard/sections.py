@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bench.attest import UNSIGNED
 from bench.leaderboard.admission import REJECTIONS
 from bench.leaderboard.claims import Claim, claims_of
 from bench.leaderboard.classes import Classes, ClassNames, classes_of
@@ -16,6 +17,7 @@ from bench.leaderboard.facts import provenance, status_words
 from bench.leaderboard.reliability import Reliability, reliability_of
 from bench.leaderboard.surroundings import Medians
 from bench.leaderboard.training import Training, training_of
+from bench.leaderboard.trust import Trust, trust_of
 from bench.metrics import METRICS
 from bench.records.result import Cost, Failure, Result, Retraction
 from bench.store import Stored
@@ -91,6 +93,8 @@ class Section:
     reliability: Reliability | None
     training: Training | None = None
     """The attempts of a training."""
+    trust: Trust | None = None
+    """How it was isolated and audited, and who signed it."""
 
 
 def sections_of(
@@ -145,6 +149,7 @@ def _section(
         classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
         reliability=None if breakdown is None else reliability_of(breakdown.reliability),
         training=None if (attempts := entry.attempts.get(stored.run)) is None else training_of(result, attempts),
+        trust=None if is_joint else trust_of(result, entry.signatures.get(stored.run, UNSIGNED)),
     )
 
 

@@ -141,7 +141,7 @@ def submission_pages(material: Material) -> Iterator[Page]:
         ranked = [(place.board_id, place.board_title, place.run) for place in entry.places]
         places = [_place(place) for place in entry.places]
         ranks = Part.of("ranks", places, partial(render, "ranks.html", {"places": places}))
-        inputs = (records, said, classes, sorted(entry.attempts), ranked, others)
+        inputs = (records, said, classes, sorted(entry.attempts), ranked, others, sorted(entry.signatures.items()))
         yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, around, material), ranks)
         yield Page.lazy(f"{base}.csv", records, partial(entry_csv, entry))
         yield Page.lazy(f"{base}.json", records, partial(entry_json, entry))

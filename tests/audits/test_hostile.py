@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audits.made import BATCH_SIZE, CHEATS, HONEST, NUM_IMAGES, Task, audits_of, make_task, run, write_submission
 
+from audits.made import BATCH_SIZE, CHEATS, HONEST, NUM_IMAGES, Task, audits_of, make_task, run, write_submission
 from bench.backends.inference import Answered
 
 MakeSubmission = Callable[..., Path]
