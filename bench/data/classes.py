@@ -42,7 +42,8 @@ class ClassTable:
     names: tuple[str, ...]
     """What people read; never a key, names may repeat."""
     ilsvrc_ids: tuple[int, ...]
-    """The development kit's id of each class, 1 to the number of classes, in no order; empty where there is no kit."""
+    """The development kit's id of each class, 1 to the number of classes, in no order; in their order where there is
+    no kit."""
 
     @property
     def num_classes(self) -> int:
@@ -84,10 +85,9 @@ def class_table(name: str) -> ClassTable:
         wnids, names, ilsvrc_ids = shapes_table(int(match[1]))
         return ClassTable(name=name, wnids=tuple(wnids), names=tuple(names), ilsvrc_ids=tuple(ilsvrc_ids))
     if name == "cifar10":
-        return ClassTable(name=name, wnids=_CIFAR10, names=_CIFAR10, ilsvrc_ids=())
+        return _without_kit(name, _CIFAR10)
     if match := _FOLDERS.fullmatch(name):
-        numbers = tuple(f"class {index}" for index in range(int(match[1])))
-        return ClassTable(name=name, wnids=numbers, names=numbers, ilsvrc_ids=())
+        return _without_kit(name, tuple(f"class {index}" for index in range(int(match[1]))))
     known = ["cifar10", "imagenet-1k", "shapes2", "shapes10", "shapes100"]
     raise UsageError(f"there is no dataset {name!r}: {nearest(name, known)} (shapesN with N from 2 to 100)")
 
@@ -99,8 +99,12 @@ def folder_table(folders: Iterable[str]) -> ClassTable:
     'folders2-07bdda65'
     """
     names = tuple(sorted(folders))
-    name = f"folders{len(names)}-{digest_of(list(names))[:8]}"
-    return ClassTable(name=name, wnids=names, names=names, ilsvrc_ids=())
+    return _without_kit(f"folders{len(names)}-{digest_of(list(names))[:8]}", names)
+
+
+def _without_kit(name: str, names: tuple[str, ...]) -> ClassTable:
+    """The table of a dataset that is no ILSVRC."""
+    return ClassTable(name=name, wnids=names, names=names, ilsvrc_ids=tuple(range(1, len(names) + 1)))
 
 
 def _imagenet() -> ClassTable:

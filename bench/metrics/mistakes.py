@@ -18,12 +18,15 @@ def label_hint(answers: Answers, ilsvrc_ids: tuple[int, ...]) -> str | None:
 
     Args:
         answers: Predictions and labels, as class indices in alphabetical WNID order.
-        ilsvrc_ids: The ILSVRC2012 id 1..C of each class index.
+        ilsvrc_ids: The ILSVRC2012 id 1..C of each class index; in order where there is no development kit, whose
+            ids could be mistaken for indices.
     """
     ids_C = np.asarray(ilsvrc_ids)
     index_of_id = np.full(len(ids_C) + 1, -1, np.int64)
     index_of_id[ids_C] = np.arange(len(ids_C))
-    readings = _readings(answers.first_N, ids_C, index_of_id)
+    readings = _shifts(answers.first_N, len(ids_C))
+    if not np.array_equal(ids_C, np.arange(1, len(ids_C) + 1)):
+        readings = _readings(answers.first_N, ids_C, index_of_id) | readings
     measured = float(answers.top1_N.mean())
     best, top1 = max(
         ((mistake, float((read_N == answers.labels_N).mean())) for mistake, read_N in readings.items()),
@@ -38,7 +41,6 @@ def _readings(
     first_N: npt.NDArray[np.int64], ids_C: npt.NDArray[np.int64], index_of_id: npt.NDArray[np.int64]
 ) -> dict[str, npt.NDArray[np.int64]]:
     """From each mistake to the class indices that the first answers would mean without it; -1 where none."""
-    num_classes = len(ids_C)
 
     def within(values_N: npt.NDArray[np.int64], table: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         known_N = (values_N >= 0) & (values_N < len(table))
@@ -53,6 +55,12 @@ def _readings(
         "ILSVRC2012 ids minus one, where class indices in alphabetical order are expected": within(
             first_N + 1, index_of_id
         ),
+    }
+
+
+def _shifts(first_N: npt.NDArray[np.int64], num_classes: int) -> dict[str, npt.NDArray[np.int64]]:
+    """The same of the mistakes that any dataset allows."""
+    return {
         "outputs with a background class first, which [outputs] background = true declares": np.where(
             first_N > 0, first_N - 1, -1
         ),

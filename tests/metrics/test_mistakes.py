@@ -55,3 +55,16 @@ def test_good_answers_and_random_answers_give_no_hint() -> None:
     assert _hint(LABELS_N) is None
     assert _hint(random_N) is None
     assert _hint(np.where(np.arange(len(LABELS_N)) % 2, LABELS_N, random_N)) is None
+
+
+def test_datasets_without_a_development_kit_know_shifts_alone() -> None:
+    """Their ids are in order, so nothing looks like another order of the classes."""
+    labels_N = np.arange(200) % 10
+    ids, kit = tuple(f"{index:05d}" for index in range(200)), class_table("cifar10").ilsvrc_ids
+
+    def hint(first_N: np.ndarray) -> str | None:
+        return label_hint(Answers(predictions_from_ranked(ids, first_N[:, None], 10), labels_N), kit)
+
+    assert hint(labels_N) is None
+    assert "class indices one too low" in str(hint(labels_N - 1))
+    assert "background" in str(hint(np.minimum(labels_N + 1, 9)))
