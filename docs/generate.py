@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -142,8 +142,9 @@ def protocols_page() -> str:
     """Every protocol, with all that it fixes."""
     parts = [f"# Protocols\n\n{GENERATED}A protocol fixes every choice that can move a number. "]
     parts.append("Its digest, shown here in short, stands in every result; a published version is never edited.\n")
-    for name in protocol_ids():
-        protocol = load_protocol(name)
+    protocols = [load_protocol(name) for name in protocol_ids()]
+    parts += _trainings(protocols)
+    for protocol in protocols:
         rows = dict(_flat(protocol.as_json()))
         for key in ("format_version", "id", "title", "description"):
             rows.pop(key, None)
@@ -152,6 +153,21 @@ def protocols_page() -> str:
         parts.append("| key | value |\n| --- | --- |")
         parts += [f"| `{key}` | {value} |" for key, value in rows.items()]
     return "\n".join(parts) + "\n"
+
+
+def _trainings(protocols: Iterable[Protocol]) -> Iterator[str]:
+    """The training protocols side by side, with what they should reach and whether anyone has reached it here."""
+    yield "\nTrainings, described in [training.md](training.md); each is measured by another protocol:\n"
+    yield "| training | epochs | batch | optimizer | measured by | known network | top-1 | reproduced |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for protocol in protocols:
+        recipe, reference = protocol.recipe, protocol.reference
+        if recipe is not None:
+            known = ("", "", "")
+            if reference is not None:
+                known = (reference.submission, f"{reference.top1:.2%}", str(reference.reproduced))
+            cells = (protocol.id, recipe.epochs, recipe.batch_size, recipe.optimizer, protocol.evaluate_with, *known)
+            yield "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
