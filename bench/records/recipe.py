@@ -33,7 +33,8 @@ class Augmentation(Record):
     train_crop: Count | None = None
     """Side of the square that the network sees while training, in pixels; None for the crop of the [geometry]."""
     interpolation: Literal["bilinear", "bicubic", "bilinear-or-bicubic"] = "bilinear"
-    """The filter of the resize; `bilinear-or-bicubic` is drawn for each image, as timm does."""
+    """The filter of `random-resized` and of drawn operations; `bilinear-or-bicubic` is drawn for each image, as in
+    timm."""
     horizontal_flip: Fraction = 0.5
     """The probability of a mirror image."""
     auto: Literal["none", "randaugment", "trivialaugment"] = "none"
@@ -60,6 +61,8 @@ class Augmentation(Record):
                 raise ValueError(f"{name} is a range from above 0 up, found [{low}, {high}]")
         if self.crop != "random-resized":
             _refuse(self, ("crop_scale", "crop_ratio"), because=f"crop is {self.crop!r}")
+            if self.auto == "none":
+                _refuse(self, ("interpolation",), because=f"crop is {self.crop!r}, which resizes nothing")
             if self.crop_from == "original":
                 raise ValueError(f"crop = {self.crop!r} needs crop_from = 'resized', found 'original'")
         if self.auto != "randaugment":

@@ -55,6 +55,10 @@ TEACHER = {"distillation": {"teacher": "acme/wise", "targets": "top10", "weight"
         ({"evaluate_every_epochs": 9}, "evaluate_every_epochs is above the 6 epochs, found 9"),
         ({"target": {"value": 0.7}}, r"a \[target\] needs evaluate_every_epochs of 1 or more"),
         ({"augmentation": {"crop": "random", "crop_from": "resized", "crop_scale": [0.5, 1.0]}}, "crop_scale has no"),
+        (
+            {"augmentation": {"crop": "center", "crop_from": "resized", "interpolation": "bicubic"}},
+            "interpolation has no effect, since crop is 'center', which resizes nothing",
+        ),
         ({"augmentation": {"crop": "center"}}, "crop = 'center' needs crop_from = 'resized', found 'original'"),
         ({"augmentation": {"crop_scale": [0.5, 0.2]}}, r"crop_scale is a range .*, found \[0.5, 0.2\]"),
         ({"augmentation": {"auto": "randaugment"}}, "auto = 'randaugment' needs auto_ops of 1 or more"),

@@ -53,6 +53,19 @@ def test_a_step_can_be_repeated(library: str) -> None:
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_ranks_mix_by_the_same_amount(library: str) -> None:
+    """Two shares of a batch, other images and other labels, one generator: the shares of first and partner agree."""
+    mixer = make_mixer(made_recipe(**BOTH, mixing=library), 4)
+    assert mixer is not None
+    for seed in range(6):
+        shares = [
+            mixer(torch.rand(4, 3, 16, 16), labels_N, torch.Generator().manual_seed(seed)).targets_NC.max(dim=1).values
+            for labels_N in (LABELS_N, LABELS_N.flip(0))
+        ]
+        assert torch.equal(*shares)
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
 @pytest.mark.parametrize("alphas", [{"mixup_alpha": 0.8}, {"cutmix_alpha": 1.0}])
 def test_targets_are_the_shares_of_the_pixels(library: str, alphas: dict[str, float]) -> None:
     """Of every image, for Mixup and for CutMix, whose share is that of the clipped rectangle."""
