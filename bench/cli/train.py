@@ -232,7 +232,8 @@ def _train(
     recipe_of(fixed)  # another kind of protocol is refused before anything is read
     entry = open_submission(submission)
     dataset = open_dataset(data, fixed.dataset, index_folder=cache_folder)
-    evaluator = find_evaluator(fixed, data, options, cache_folder)
+    on_note = note if rank_in_environment() == 0 else None
+    evaluator = find_evaluator(fixed, data, options, cache_folder, on_note=on_note)
     if rank_in_environment() > 0:
         return run(entry, fixed, dataset, out, options, cache_folder=cache_folder, make_evaluator=evaluator, digest="")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.data.contents import dataset_digest
@@ -18,7 +19,12 @@ __all__ = ["find_evaluator"]
 
 
 def find_evaluator(
-    protocol: Protocol, data: Path, options: TrainOptions, cache_folder: Path | None
+    protocol: Protocol,
+    data: Path,
+    options: TrainOptions,
+    cache_folder: Path | None,
+    *,
+    on_note: Callable[[str], None] | None = None,
 ) -> MakeEvaluator | None:
     """How networks are evaluated under the protocol that a training protocol names in `evaluate_with`.
 
@@ -27,22 +33,25 @@ def find_evaluator(
         data: The folder of the dataset.
         options: Threads that decode.
         cache_folder: Where decoded crops are kept; None decodes them each time.
+        on_note: Takes a sentence where the images are not there.
 
     Returns:
         From a network and its device to its evaluator; None where the protocol names none, or the images are not
-        there and the recipe can do without: a training set may come alone.
+        there: a training set may come alone, and what is measured meanwhile moves no number.
 
     Raises:
-        DataError: The recipe evaluates between epochs, and the images for it are not there.
+        DataError: The recipe ends at a target, and the images that tell are not there.
     """
     if protocol.evaluate_with is None or protocol.recipe is None:
         return None
     fixed = load_protocol(protocol.evaluate_with)
     try:
-        dataset = open_dataset(data, fixed.dataset)
-    except DataError:
-        if protocol.recipe.evaluate_every_epochs:
+        dataset = open_dataset(data, fixed.dataset, index_folder=cache_folder)
+    except DataError as error:
+        if protocol.recipe.target is not None:
             raise
+        if on_note is not None:
+            on_note(f"Not evaluated meanwhile: {error}")
         return None
     digest = None
     if cache_folder is not None:
