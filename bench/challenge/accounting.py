@@ -55,7 +55,12 @@ def account_failure(hearing: Hearing, reservation: Entry, found: BenchError | Re
         outcome, message = (found.failure.outcome, found.failure.message) if found.failure else ("internal_error", "")
         error = BenchError(message)
     else:
-        failed, run, outcome, error = _failed(hearing, found.outcome, str(found)), None, found.outcome, found
+        failed, run, outcome, error = (
+            _failed(hearing, found.outcome, _shown(hearing, found)),
+            None,
+            found.outcome,
+            found,
+        )
     shown = redacted(failed, hearing.protocol, decimals=office.challenge.rules.score_decimals)
     draft = accounted(shown, references(reservation))
     prepared = Prepared(run=run, result=draft)
@@ -97,6 +102,13 @@ def known_verdict(hearing: Hearing, entry: Entry) -> Verdict:
         f"{envelope.team}/{envelope.name} was scored by {entry.actor} (entry {entry.sequence}), whose result is not in "
         f"{office.public.results}; fetch it from there"
     )
+
+
+def _shown(hearing: Hearing, error: BenchError) -> str:
+    """An error's sentence without the temporary folder that the submission was unpacked in."""
+    if isinstance(hearing.submission, BenchError) or hearing.submission.folder is None:
+        return str(error)
+    return str(error).replace(f"{hearing.submission.folder.parent.parent}/", "")
 
 
 def _publish(hearing: Hearing, prepared: Prepared, entry: Entry) -> tuple[Result, Path]:

@@ -70,7 +70,7 @@ def reserve(ledger: Ledger, challenge: Challenge, request: Request) -> Admission
             "division": request.division,
             "submission": request.submission,
             "protocol": request.protocol,
-            "rules": challenge.digest(),
+            "rules": challenge.admission_digest(),
             "received": None if request.received is None else stamp(request.received),
         }
         now = transaction.now

@@ -120,7 +120,7 @@ def _missing_results(entries: Sequence[Entry], mine: Sequence[Stored]) -> list[s
 
 def _rule_faults(entries: Sequence[Entry], rules: Challenge) -> list[str]:
     """Reservations that the rules did not allow when they were made; those of older rules are not judged."""
-    faults, today = [], rules.digest()
+    faults, today = [], rules.admission_digest()
     for at, entry in enumerate(entries):
         if entry.action != "reserve" or entry.rules != today:
             continue

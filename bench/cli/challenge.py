@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.challenge_rulings import penalty, waive
+from bench.cli.challenge_rulings import penalty, sweep, waive
 from bench.cli.challenge_run import run
 from bench.cli.common import challenges_option, json_option, note, print_json, print_table
 
@@ -24,6 +24,7 @@ def challenge() -> None:
 
 challenge.add_command(run)
 challenge.add_command(penalty)
+challenge.add_command(sweep)
 challenge.add_command(waive)
 
 

@@ -9,7 +9,7 @@ import click
 
 from bench.cli.common import challenges_option, key_option, results_option
 
-__all__ = ["penalty", "time_of", "waive"]
+__all__ = ["penalty", "sweep", "time_of", "waive"]
 
 
 @click.command(short_help="Rule that a run is not comparable, or bar a team for a time.")
@@ -82,6 +82,30 @@ def waive(name: str, archive: Path, reason: str, key: Path | None, challenges: P
     request = request_of(envelope, loaded.protocols[track.protocol].digest())
     entry = waive_rules(loaded.ledger_of(key), request, reason=reason)
     click.echo(f"entry {entry.sequence}: {envelope.team}/{envelope.name} is let in")
+
+
+@click.command(short_help="Refund evaluations that nobody works on any more.")
+@click.argument("name", metavar="CHALLENGE")
+@key_option
+@challenges_option
+def sweep(name: str, key: Path | None, challenges: Path) -> None:
+    """Refund evaluations that nobody works on any more: those without a sign of life, and those past their deadline.
+
+    Every `bench challenge run` does this first. Run it by the clock where teams shall see their places freed earlier.
+
+    \b
+    Example:
+      bench challenge sweep ilsvrc-2026
+    """
+    from bench.challenge.loaded import load_challenge
+    from bench.challenge.reservations import sweep as sweep_stuck
+
+    loaded = load_challenge(name, challenges)
+    ledger = loaded.ledger_of(key)
+    with ledger.transaction() as transaction:
+        refunds = sweep_stuck(transaction, ledger, loaded.rules)
+    for entry in refunds:
+        click.echo(f"entry {entry.sequence}: {entry.team}/{entry.name} is refunded, {entry.reason}")
 
 
 def time_of(text: str, option: str) -> datetime:

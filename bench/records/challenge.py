@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from bench.files import digest_of
 from bench.records.base import FileRecord, Record
 from bench.records.names import FreeText, Identifier, LongText, Sha256
 
@@ -161,6 +162,11 @@ class Challenge(FileRecord):
     """The hidden label sets."""
     teams: tuple[Team, ...] = ()
     """Who takes part."""
+
+    def admission_digest(self) -> str:
+        """The sha256 of what decides who is let in: the phases' times and quotas. Teams may register later."""
+        kept = {"name", "start", "end", "quota"}
+        return digest_of([phase.model_dump(mode="json", include=kept) for phase in self.phases])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -59,7 +59,7 @@ class Entry(FileRecord):
     protocol: Sha256 | None = None
     """The digest of the protocol."""
     rules: Sha256 | None = None
-    """The digest of the challenge's file as it was (entries `reserve` and `reject`)."""
+    """The digest of the phases' times and quotas as they were (entries `reserve` and `reject`)."""
     about: Annotated[int, Field(gt=0)] | None = None
     """The sequence number of the entry that this one is about: for `score` and `refund` the reservation."""
     received: Timestamp | None = None

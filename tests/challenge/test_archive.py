@@ -16,12 +16,14 @@ from bench.challenge.archive import pack, read_envelope, unpack
 from bench.challenge.envelope import Envelope, check_path
 from bench.challenge.tree import files_of
 from bench.errors import BenchError, RecordError, SubmissionError
-from bench.files import canonical_json
+from bench.files import canonical_json, sha256_of_file
 from bench.signing import SecretKey
 
 KEY = SecretKey(bytes(32))
 LIMITS = {"max_bytes": 1 << 20, "max_files": 20}
 LONG_NAME = "a" * 120 + ".txt"
+GOLDEN_DIGEST = "aa38a0a652ddbab26a9ce09527e3f52788be7352044930e09185e5f79a282405"
+GOLDEN_SHA256 = "6c08abacc6eb894e98e6e31611d20b1cf92758db54a37c6ed0dd151e83432787"
 
 
 @pytest.fixture
@@ -86,6 +88,17 @@ def test_same_folder_gives_the_same_bytes(folder: Path, archive: Path, tmp_path:
     pack(folder, envelope_of(folder), again)
 
     assert again.read_bytes() == archive.read_bytes()
+
+
+def test_archive_of_known_files_has_known_bytes(tmp_path: Path) -> None:
+    """Every Python writes the same tar: a digest that changes would charge teams twice."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "submission.toml").write_text("title = 'Net'\n")
+    (tmp_path / "net" / LONG_NAME).write_text("long")
+    envelope = envelope_of(tmp_path / "net")
+    pack(tmp_path / "net", envelope, tmp_path / "net.tar")
+
+    assert (envelope.archive_digest, sha256_of_file(tmp_path / "net.tar")) == (GOLDEN_DIGEST, GOLDEN_SHA256)
 
 
 def test_digest_is_of_what_is_signed(folder: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import ledger_interleavings as interleavings
 import pytest
 
 from bench.challenge.ledger import Ledger
@@ -50,6 +51,29 @@ def test_thousand_interleavings_of_eight_evaluators_spend_no_quota_twice_and_los
     assert (found["rounds"], found["wrong"]) == (1000, [])
     assert min(seen["killed"], seen["reject: over_quota"], seen["score: ok"], seen["refund: stuck"]) > 100
     assert seen["broken lines kept"] > 10
+
+
+PLANTED = {
+    "lost": ([], [(1, "0" * 64)], "is lost"),
+    "third place": (["reserve", "reserve", "reserve"], [], "has the places [1, 2, 3] within a week"),
+    "ended twice": (["reserve", "score", "refund"], [], "ends 2 times"),
+    "scored twice": (["reserve", "score", "reserve", "score"], [], "was scored 2 times"),
+    "too many attempts": (["reserve", "refund"] * 6, [], "has 6 attempts within a week"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_rules_of_the_interleavings_find_what_is_planted(tmp_path: Path, name: str) -> None:
+    """The acceptance test would see each kind of violation: here it is made on purpose."""
+    actions, acknowledged, message = PLANTED[name]
+    ledger, open_entry = Ledger(tmp_path / "ledger.jsonl", "demo"), 0
+    for action in actions:
+        entry = add(ledger, action=action, about=open_entry if action != "reserve" else None, submission="1" * 64)
+        open_entry = entry.sequence if action == "reserve" else open_entry
+
+    wrong = interleavings.check(ledger.read().entries, acknowledged, set())
+
+    assert any(message in sentence for sentence in wrong), wrong
 
 
 @pytest.mark.parametrize("length", [1, 100, -2])
