@@ -22,12 +22,14 @@ __all__ = ["demo"]
 
 _NETWORKS = ("lenet5", "small-alexnet", "tiny-resnet")
 """In the order of their years, which is that of their accuracy."""
-_BOARDS = ("shapes10", "torchvision-reported")
-_TRAIN, _EVALUATE = "shapes10-train", "shapes10-val"
+_BOARDS = ("shapes10", "shapes10-train", "torchvision-reported")
+_TRAIN, _EVALUATE, _SPEED = "shapes10-train", "shapes10-val", "throughput-demo"
 _NUM_CLASSES, _TRAIN_PER_CLASS, _VAL_PER_CLASS, _SEED = 10, 100, 50, 0
 _DEVICE = "cpu"
 """The same everywhere; networks of this size gain nothing from a GPU."""
 _MOST_THREADS = 4
+_NUM_PROCESSES = 3
+"""Fresh processes that measure a speed."""
 
 
 @click.command(short_help="Run the whole pipeline on a small drawn dataset.")
@@ -40,10 +42,10 @@ _MOST_THREADS = 4
 )
 @workers_option
 def demo(out: Path, workers: int) -> None:
-    """Draw a small dataset in the shape of ILSVRC, train three small networks, evaluate them, publish the site.
+    """Draw a small dataset in the shape of ILSVRC, train three small networks, measure them, publish the site.
 
-    Needs no data, no GPU and about a minute. Everything is written below --out; what is there already is not done
-    again. The last line on stdout is the page to open.
+    Needs no data, no GPU and less than two minutes. Everything is written below --out; what is there already is not
+    done again. The last line on stdout is the page to open.
 
     \b
     Example:
@@ -58,6 +60,7 @@ def demo(out: Path, workers: int) -> None:
     _draw(folders, workers)
     trained = _train(folders, workers)
     _evaluate(folders, trained, workers)
+    _time(folders, trained[-1])
     _import(folders)
     index = _publish(folders)
     note(f"Done in {time.perf_counter() - started:.0f} s. Open the page:")
@@ -92,7 +95,7 @@ def _draw(folders: _Folders, workers: int) -> None:
     from bench.data.synthetic import write_synthetic
 
     num_images = _NUM_CLASSES * (_TRAIN_PER_CLASS + _VAL_PER_CLASS)
-    note(f"1/5 Drawing {num_images:,} images of {_NUM_CLASSES} classes into {folders.data}")
+    note(f"1/6 Drawing {num_images:,} images of {_NUM_CLASSES} classes into {folders.data}")
     with progress_bar("Drawing", num_images) as advance:
         drawn = write_synthetic(
             folders.data,
@@ -117,18 +120,21 @@ def _open(folders: _Folders, protocol: Protocol, workers: int) -> tuple[Dataset,
 
 
 def _train(folders: _Folders, workers: int) -> list[LoadedSubmission]:
-    """The three networks with their weights."""
+    """The three networks with their weights, each of its first attempt, and the scores of the trainings."""
     from bench.models.source import open_submission
     from bench.protocols import load_protocol
     from bench.training.feeding import TrainingImages
+    from bench.training.meanwhile import find_evaluator
     from bench.training.options import TrainOptions
     from bench.training.train import num_images_seen, train
 
     protocol = load_protocol(_TRAIN)
     dataset, digest = _open(folders, protocol, workers)
     images = TrainingImages(dataset, protocol, workers)  # decoded once for all three
+    options = TrainOptions(device=_DEVICE, num_threads=workers, resume=True)
+    evaluator = find_evaluator(protocol, folders.data, options, folders.cache)
     trained = []
-    note(f"2/5 Training {len(_NETWORKS)} networks on {len(dataset):,} images (protocol {protocol.id})")
+    note(f"2/6 Training {len(_NETWORKS)} networks on {len(dataset):,} images (protocol {protocol.id})")
     for name in _NETWORKS:
         submission = open_submission(str(resource_folder("submissions") / "demo" / name))
         started = time.perf_counter()
@@ -138,15 +144,30 @@ def _train(folders: _Folders, workers: int) -> list[LoadedSubmission]:
                 protocol,
                 dataset,
                 folders.trained,
-                TrainOptions(device=_DEVICE, num_threads=workers, resume=True),
+                options,
                 digest=digest,
                 images=images,
+                make_evaluator=evaluator,
                 on_progress=advance,
             )
         seconds = time.perf_counter() - started
         note(f"    {submission.manifest.title}: " + ("trained already" if found.reused else f"{seconds:.0f} s"))
         trained.append(open_submission(str(found.folder)))
+        _score(folders, found.folder, protocol, workers)
     return trained
+
+
+def _score(folders: _Folders, folder: Path, protocol: Protocol, workers: int) -> None:
+    """Keeps the result of a training, with its course."""
+    from bench.backends.run import RunOptions
+    from bench.protocols import load_protocol
+    from bench.store import Store
+    from bench.training.found import find_attempts
+    from bench.training.scoring import score_training
+
+    dataset, digest = _open(folders, load_protocol(_EVALUATE), workers)
+    options = RunOptions(device=_DEVICE, num_threads=workers, cache_folder=folders.cache)
+    score_training(find_attempts(folder), protocol, dataset, Store(folders.results), options, digest=digest)
 
 
 def _evaluate(folders: _Folders, trained: list[LoadedSubmission], workers: int) -> None:
@@ -159,7 +180,7 @@ def _evaluate(folders: _Folders, trained: list[LoadedSubmission], workers: int) 
     dataset, _ = _open(folders, protocol, workers)
     store = Store(folders.results)
     options = RunOptions(device=_DEVICE, num_threads=workers, cache_folder=folders.cache)
-    note(f"3/5 Evaluating them on {len(dataset):,} other images (protocol {protocol.id})")
+    note(f"3/6 Evaluating them on {len(dataset):,} other images (protocol {protocol.id})")
     before: Stored | None = None
     for submission in trained:
         with progress_bar(submission.manifest.title, len(dataset)) as advance:
@@ -185,6 +206,39 @@ def _compared(store: Store, run: Stored, other: Stored) -> str:
     return f"{words} {title}: {100 * test.difference:+.1f} points, p = {test.p_value:.2g} (exact McNemar)"
 
 
+def _time(folders: _Folders, submission: LoadedSubmission) -> None:
+    """Measures how fast the last network answers, for seconds only; each one more would cost five processes."""
+    from bench.errors import BenchError
+    from bench.protocols import load_protocol
+    from bench.store import Store
+    from bench.throughput.run import measure_all
+    from bench.throughput.session import ThroughputOptions
+
+    protocol, store, title = load_protocol(_SPEED), Store(folders.results), submission.manifest.title
+    note(f"4/6 Measuring the speed of {title}, for seconds only: demo, not comparable (protocol {protocol.id})")
+    # Asking whether this is the very machine of a stored run would take longer than all else in a second run.
+    if _is_timed(store, submission):
+        note("    measured already")
+        return
+    options = ThroughputOptions(cache_folder=folders.cache, device=_DEVICE)
+    with progress_bar("Measuring", _NUM_PROCESSES, unit="proc") as advance:
+        rows = measure_all([submission], protocol, store, options, on_progress=lambda _, count: advance(count))
+        for row in rows:
+            if isinstance(row.found, BenchError):
+                note(f"    not measured: {row.found}")  # as on a machine whose memory is full
+            else:
+                note(f"    {row.found.result.costs['throughput_img_s'].value:,.0f} images a second")
+
+
+def _is_timed(store: Store, submission: LoadedSubmission) -> bool:
+    return any(
+        stored.result.protocol.id == _SPEED
+        and stored.result.failure is None
+        and stored.result.submission.digest == submission.digest
+        for stored in store.of_entry(submission.team, submission.name)
+    )
+
+
 def _import(folders: _Folders) -> None:
     from datetime import UTC, datetime
     from importlib import metadata
@@ -193,7 +247,7 @@ def _import(folders: _Folders) -> None:
     from bench.importers.torchvision_reported import PROTOCOL, import_torchvision
     from bench.store import Store
 
-    note("4/5 Importing what torchvision reports about its weights")
+    note("5/6 Importing what torchvision reports about its weights")
     # Loading torchvision takes longer than all else in a second run; the mark is written when all results are there.
     mark = folders.results / PROTOCOL / f".all-of-{metadata.version('torchvision')}"
     if mark.is_file():
@@ -214,7 +268,7 @@ def _publish(folders: _Folders) -> Path:
         board = folders.boards / f"{name}.toml"
         if not board.exists():
             write_atomic(board, (resource_folder("boards") / board.name).read_bytes())
-    note(f"5/5 Publishing the site in {folders.site}")
+    note(f"6/6 Publishing the site in {folders.site}")
     report = publish(Store(folders.results), folders.boards, folders.site)
     for error in report.broken:
         note(f"    Not published: {error}")

@@ -52,8 +52,9 @@ class Picture:
 
 def seen(picture: Picture, event: Event) -> Picture:
     """The picture after an event."""
-    picture = replace(picture, now=event["time"], note=_NOTES.get(event["kind"], lambda _: None)(event) or picture.note)
-    change = _CHANGES.get(event["kind"])
+    write, change = _NOTES.get(event["kind"]), _CHANGES.get(event["kind"])
+    note = None if write is None else write(event)
+    picture = replace(picture, now=event["time"], note=note or picture.note)
     return picture if change is None else change(picture, event)
 
 

@@ -44,9 +44,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     return out, call(out)
 
 
-def results(out: Path) -> list[Result]:
-    """Those of the three networks, in the order of their years."""
-    found = {result.submission.name: result for result in Store(out / "results").load()}
+def results(out: Path, protocol: str = _EVALUATE) -> list[Result]:
+    """Those of the three networks under a protocol, in the order of their years."""
+    found = {one.submission.name: one for one in Store(out / "results").load() if one.protocol.id == protocol}
     return [found[name] for name in _NETWORKS]
 
 
@@ -79,13 +79,13 @@ def test_its_last_line_is_the_page(demo: tuple[Path, Run]) -> None:
     out, first = demo
 
     assert first.stdout == f"{out / 'site' / 'index.html'}\n"
-    assert [line[:3] for line in first.stderr.splitlines() if line[1:2] == "/"] == [f"{step}/5" for step in range(1, 6)]
+    assert [line[:3] for line in first.stderr.splitlines() if line[1:2] == "/"] == [f"{step}/6" for step in range(1, 7)]
     assert [path.name for path in out.parent.iterdir()] == ["bench-demo"]
 
 
 @pytest.mark.slow
 def test_its_networks_learn_and_are_apart(demo: tuple[Path, Run]) -> None:
-    """Each is well above chance, and neighbours differ at p < 0.05 on the same 500 images."""
+    """Each is well above chance, the last above 90 %; neighbours differ at p < 0.05 on the same 500 images."""
     out, _ = demo
     store, found = Store(out / "results"), results(out)
     right = []
@@ -97,6 +97,7 @@ def test_its_networks_learn_and_are_apart(demo: tuple[Path, Run]) -> None:
         right.append(bits.top1_N)
 
     assert right[0].sum() < right[1].sum() < right[2].sum()
+    assert found[2].metrics["top1"].value > 0.9
     assert paired_test(right[1], right[0]).p_value < 0.05
     assert paired_test(right[2], right[1]).p_value < 0.05
 
@@ -114,6 +115,22 @@ def test_its_page_shows_the_networks_and_torchvision(demo: tuple[Path, Run]) -> 
         low = f"{100 * (result.metrics['top1'].ci_low or 0):.2f}"
         assert result.submission.title in board
         assert low in board
+
+
+@pytest.mark.slow
+def test_its_trainings_are_scored_and_its_speed_is_only_a_demo(demo: tuple[Path, Run]) -> None:
+    """The courses stand on the pages of the networks; the speed of the last one says that it is not comparable."""
+    out, first = demo
+    store = Store(out / "results")
+    for training, evaluated in zip(results(out, _TRAIN), results(out), strict=True):
+        attempts = store.attempts(store.get(training.run))
+
+        assert attempts is not None
+        assert attempts.attempts[0].curve[-1].top1 == training.metrics["top1"].value
+        assert training.metrics["top1"].value == evaluated.metrics["top1"].value
+    assert "Top-1 while it was trained" in next((out / "site/submissions").glob("*tiny-resnet*.html")).read_text()
+    assert "demo, not comparable" in first.stderr
+    assert "Demo, not comparable" in (out / "site/boards/shapes10.html").read_text()
 
 
 @pytest.mark.slow
