@@ -9,7 +9,7 @@ from typing import Literal
 
 from bench.errors import BenchError
 
-__all__ = ["SEVERITIES", "Finding", "Rule", "Severity", "finding", "findings_of"]
+__all__ = ["SEVERITIES", "Finding", "Rule", "Severity", "finding", "findings_of", "rule"]
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -30,6 +30,11 @@ class Rule:
     """What a breach leads to."""
     repair: str
     """What to do about it."""
+
+
+def rule(rule_id: str, severity: Severity, title: str, why: str, repair: str) -> Rule:
+    """A rule, written short for the tables."""
+    return Rule(id=rule_id, severity=severity, title=title, why=why, repair=repair)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,24 +68,26 @@ class Finding:
         return f"{self.place}: {self.message}"
 
 
-def finding(rule: str, message: str, path: Path | str, *, key: str | None = None, line: int | None = None) -> Finding:
+def finding(
+    rule_id: str, message: str, path: Path | str, *, key: str | None = None, line: int | None = None
+) -> Finding:
     """A breach of a rule, with the rule's severity."""
     from bench.check.rules import RULES  # the table uses `Rule`
 
-    return Finding(rule=rule, severity=RULES[rule].severity, message=message, path=str(path), key=key, line=line)
+    return Finding(rule=rule_id, severity=RULES[rule_id].severity, message=message, path=str(path), key=key, line=line)
 
 
-def findings_of(rule: str, error: BenchError, path: Path | str) -> Iterator[Finding]:
+def findings_of(rule_id: str, error: BenchError, path: Path | str) -> Iterator[Finding]:
     """The findings that an error stands for: one for each line of an error about several keys.
 
     Args:
-        rule: The rule that is broken.
+        rule_id: The rule that is broken.
         error: What reading the file raised.
         path: The file, where the error names none.
     """
     at = str(error.path) if error.path is not None else str(path)
     first, *others = error.message.split(f"\n  {at}: ")
-    yield finding(rule, first, at, key=error.key)
+    yield finding(rule_id, first, at, key=error.key)
     for other in others:
         key, _, message = other.partition(": ")
-        yield finding(rule, message, at, key=key)
+        yield finding(rule_id, message, at, key=key)

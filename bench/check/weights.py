@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.check.layout import LayoutError, Span, declared_tensors
+from bench.check.layout import declared_tensors
 from bench.check.rule import Finding, finding
+from bench.check.span import LayoutError, Span
 
 __all__ = ["look_at_weights"]
 
