@@ -9,6 +9,7 @@ over the rounds of the ratio to ours in the same round, with its range. CPU time
 on a machine that others use.
 
     ours             threads, each image written into its row of the batch
+    ours, stored     resized images kept as pixels (recipe resized)
     ours, processes  the same pixels from the worker processes of torch's DataLoader
     timm, uint8      timm's `create_loader`, taken before its prefetcher normalises: the least it can do
     timm             the same with its prefetcher, which normalises on the device, here the CPU
@@ -19,9 +20,12 @@ on a machine that others use.
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import random
+import shutil
 import statistics
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -40,6 +44,7 @@ from torchvision.transforms.v2 import functional as of_tensors
 
 from bench.data.dataset import Dataset, open_dataset, read_sample
 from bench.data.dice import Dice
+from bench.data.resized import ResizedImages, fill_resized
 from bench.data.transforms import decode
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
@@ -89,9 +94,9 @@ def the_images(folder: Path, num_images: int) -> Dataset:
     return replace(once, samples=samples[:num_images])
 
 
-def ours(dataset: Dataset, protocol: Protocol, workers: int) -> Epoch:
+def ours(dataset: Dataset, protocol: Protocol, workers: int, stored: ResizedImages | None = None) -> Epoch:
     """Our loader."""
-    images = TrainingImages(dataset, protocol, workers)
+    images = TrainingImages(dataset, protocol, workers, stored=stored)
     epochs = iter(range(1_000_000))
     return lambda: (len(batch.labels_N) for batch in images.epoch(next(epochs), seed=0))
 
@@ -161,11 +166,11 @@ def timm_loader(dataset: Dataset, name: str, workers: int) -> Any:
     )
 
 
-def torchvision_preset(operations: list[Any]) -> Any:
+def torchvision_preset(operations: list[Any], crop: Any = None) -> Any:
     """`ClassificationPresetTrain` of torchvision's references/classification/presets.py, backend PIL."""
     return tv.Compose(
         [
-            tv.RandomResizedCrop(SIDE, interpolation=tv.InterpolationMode.BILINEAR, antialias=True),
+            crop or tv.RandomResizedCrop(SIDE, interpolation=tv.InterpolationMode.BILINEAR, antialias=True),
             tv.RandomHorizontalFlip(0.5),
             *operations,
             tv.PILToTensor(),
@@ -202,8 +207,25 @@ def other_pixels(dataset: Dataset, augmentation: Augmentation, workers: int) -> 
     return epoch
 
 
+def resized_loaders(dataset: Dataset, workers: int) -> dict[str, Epoch]:
+    """AlexNet's way: squares at random places of resized images, which may be kept as pixels."""
+    protocol = the_protocol({"crop_from": "resized", "crop": "random"})
+    assert protocol.geometry is not None
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    stored = fill_resized(Path(folder), dataset, "0" * 64, protocol.geometry, num_threads=workers)
+    preset = torchvision_preset([], tv.Compose([tv.Resize(256, antialias=True), tv.RandomCrop(SIDE)]))
+    return {
+        "ours": ours(dataset, protocol, workers),
+        "ours, stored": ours(dataset, protocol, workers, stored),
+        "torchvision": of_loader(torch_loader(Opened(dataset, preset), workers)),
+    }
+
+
 def the_loaders(dataset: Dataset, recipe: str, workers: int) -> dict[str, Epoch]:
     """All that can do the recipe, by name."""
+    if recipe == "resized":
+        return resized_loaders(dataset, workers)
     keys, of_timm, of_torchvision = RECIPES[recipe]
     protocol = the_protocol(keys)
     assert protocol.recipe is not None
@@ -251,7 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(os.environ.get("BENCH_TEST_DATA", ".")) / "imagenet-sample"
     parser.add_argument("--data", type=Path, default=default)
-    parser.add_argument("--recipe", choices=list(RECIPES), default="plain")
+    parser.add_argument("--recipe", choices=[*RECIPES, "resized"], default="plain")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--images", type=int, default=900)
     parser.add_argument("--cores", type=int, default=2)
