@@ -81,3 +81,11 @@ def test_an_unknown_rule_is_wrong_usage() -> None:
     """With the nearest ones."""
     with pytest.raises(UsageError, match=r"there is no rule 'L99': did you mean"):
         explain("L99")
+
+
+def test_the_repository_passes_its_own_check() -> None:
+    """All that it holds: submissions, results, boards, protocols; no errors and no warnings."""
+    root = Path(__file__).parents[2]
+    folders = [root / "submissions", root / "leaderboards", root / "bench" / "protocols"]
+
+    assert [item for folder in folders for item in found(folder, run_model=False) if item.severity != "note"] == []
