@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.protocols import load_protocol
+from bench.records.audit import Audit
 from bench.records.breakdown import Breakdown, Confusion
 from bench.records.result import (
     Cost,
@@ -21,6 +22,7 @@ from bench.records.result import (
     SubmissionRef,
 )
 from bench.records.submission import Claims
+from bench.records.verified import NEEDED_AUDITS
 from bench.stats.intervals import wilson
 from bench.store import Store
 
@@ -49,6 +51,19 @@ def proportion(count: int, num_samples: int = NUM_SAMPLES) -> Estimate:
     """An estimate with its Wilson interval."""
     low, high = wilson(count, num_samples)
     return Estimate(value=count / num_samples, ci_low=low, ci_high=high, num_samples=num_samples, count=count)
+
+
+VERIFIED: dict[str, Any] = {
+    "status": "verified",
+    "isolation": "sandbox",
+    "layers": ("user-namespace", "network-namespace", "seccomp", "memory:cgroup2", "processes:cgroup2"),
+    "limits": {"memory_bytes": 4 << 30, "num_processes": 1024},
+    "audits": tuple(
+        Audit(id=name, title=f"Rule {name} holds", outcome="passed", threshold="Fails never.", sentence="It holds.")
+        for name in NEEDED_AUDITS
+    ),
+}
+"""What a verified result has."""
 
 
 def run_of(
@@ -125,7 +140,7 @@ def tiny_store(folder: Path) -> Store:
     claims = Claims(top1=0.95, num_params=1_234_567)
     words = {"title": "Tiny ResNet", "team_title": "Acme Labs", "claims": claims, "license": "Apache-2.0"}
     words |= {"paper": "https://arxiv.org/abs/1512.03385", "description": "A small residual network."}
-    store.add(run_of("resnet", 450, hours=1, words=words, status="verified"), breakdown=breakdown_of())
+    store.add(run_of("resnet", 450, hours=1, words=words, **VERIFIED), breakdown=breakdown_of())
     store.add(run_of("lenet", 400, hours=2, words={"extra_training_data": "JFT-300M"}))
     store.add(run_of("alexnet", 400, hours=3, team="beta"))
     failure = Failure(outcome="nonfinite", message="logits hold NaN for 3 of 500 images", log=("line 1", "line 2"))
