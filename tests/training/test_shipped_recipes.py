@@ -183,6 +183,56 @@ def test_timms_script_has_the_same_groups_and_numbers(protocol: str, network: nn
     assert _numbers(ours) == _numbers(theirs)
 
 
+AUTO = {"imagenet-train-a1": (224, 7), "imagenet-train-a2": (224, 7), "imagenet-train-a3": (160, 6)}
+
+
+@pytest.mark.parametrize("protocol", AUTO)
+def test_timms_script_has_the_same_augmentation_in_the_same_order(protocol: str) -> None:
+    """`create_transform` from the arguments of train.py: each transform's numbers, and what comes after what.
+
+    That an image of ours goes through these steps to the byte is proved in test_augment.py.
+    """
+    from timm.data import create_transform
+
+    size, magnitude = AUTO[protocol]
+    policy = f"rand-m{magnitude}-mstd0.5-inc1"
+    theirs = create_transform(size, is_training=True, auto_augment=policy, interpolation="bicubic", re_prob=0.0)
+    crop, mirror, operations, *rest = theirs.transforms
+    ours = shipped_recipe(protocol).augmentation
+
+    assert (ours.crop_from, ours.crop) == ("original", "random-resized")
+    assert crop.size == (ours.train_crop, ours.train_crop)
+    assert (crop.scale, crop.ratio) == (ours.crop_scale, ours.crop_ratio)
+    assert crop.interpolation.value == ours.interpolation
+    assert mirror.p == ours.horizontal_flip
+    assert operations.num_layers == ours.auto_ops
+    assert {op.magnitude for op in operations.ops} == {ours.auto_magnitude}
+    assert {op.magnitude_std for op in operations.ops} == {ours.auto_magnitude_sd}
+    assert any("Increasing" in op.name for op in operations.ops)
+    assert [type(step).__name__ for step in rest] == ["MaybeToTensor", "Normalize"]
+    assert not (any(ours.colour_jitter) or ours.pca_noise or ours.erase_probability)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "size"), [("imagenet-train-torchvision-v1", 224), ("imagenet-train-torchvision-v2", 176)]
+)
+def test_torchvisions_script_has_the_same_augmentation(protocol: str, size: int) -> None:
+    """Defaults of RandomResizedCrop, RandomHorizontalFlip(0.5) and RandomErasing, as its presets use them."""
+    from torchvision.transforms import RandomErasing, RandomHorizontalFlip, RandomResizedCrop
+
+    crop, ours = RandomResizedCrop(size), shipped_recipe(protocol).augmentation
+    is_new = protocol.endswith("v2")
+
+    assert (ours.crop_from, ours.crop) == ("original", "random-resized")
+    assert crop.size == (ours.train_crop, ours.train_crop)
+    assert (crop.scale, crop.ratio) == (ours.crop_scale, ours.crop_ratio)
+    assert crop.interpolation.value == ours.interpolation
+    assert RandomHorizontalFlip().p == ours.horizontal_flip
+    assert ours.auto == ("trivialaugment" if is_new else "none")
+    assert ours.erase_probability == (RandomErasing(p=0.1).p if is_new else 0.0)
+    assert not (any(ours.colour_jitter) or ours.pca_noise)
+
+
 @pytest.mark.parametrize("epochs", [16, 88])
 def test_ffcvs_script_has_the_learning_rate_of_every_step(epochs: int) -> None:
     """`get_cyclic_lr` at the ends of an epoch, interpolated between them."""
