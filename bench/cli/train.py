@@ -169,9 +169,7 @@ def train(
     if isolation not in {"none", "auto"}:
         raise UsageError(f"--isolation {isolation} is not there for training: its code runs in this process (none)")
     if processes > 1:
-        from bench.training.launch import launch
-
-        launch(sys.argv[1:], processes)
+        _launch(protocol, processes, accumulate)
 
     from bench.training.waiting import let_threads_sleep
 
@@ -213,6 +211,17 @@ def train(
         raise
     if rank == 0:
         _show(trained, as_json)
+
+
+def _launch(protocol: str, processes: int, accumulate: int) -> None:
+    """Starts this command in several processes; what is plainly wrong is said once, before."""
+    from bench.protocols import load_protocol
+    from bench.training.launch import launch
+    from bench.training.parallel import check_split
+    from bench.training.train import recipe_of
+
+    check_split(recipe_of(load_protocol(protocol)).batch_size, processes, accumulate)
+    launch(sys.argv[1:], processes)
 
 
 def _train(

@@ -258,6 +258,27 @@ def test_a_lost_rank_ends_the_others_and_all_go_on(
     assert_as_if_nothing_had_happened(tmp_path / "out", tmp_path / "straight")
 
 
+@pytest.mark.parametrize(("code", "recipe", "ends"), [(STEADY, PLAIN, 0), (DRAWING, MIXED, 2)])
+def test_a_training_goes_on_with_fewer_ranks_where_that_changes_nothing(
+    bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path, code: str, recipe: str, ends: int
+) -> None:
+    """Otherwise it is refused, and every reason is named once."""
+    words, log = make_words(code, recipe), tmp_path / "log"
+    assert bench.run(*words, "--out", tmp_path / "straight") == [0]
+    words = [*words, "--out", str(tmp_path / "out"), "--checkpoint-every", "1"]
+    assert bench.run(*words, ranks=2, DIE_AT=6, DIED=tmp_path / "died")[1] == -signal.SIGKILL
+    assert bench.wait(bench.start(*words, "--resume", log=log)) == [ends]
+
+    if ends == 0:
+        for name, tensor in weights(tmp_path / "straight").items():
+            torch.testing.assert_close(weights(tmp_path / "out")[name], tensor, rtol=0, atol=2e-5)
+    else:
+        said = log.read_text()
+        assert "began on 2 processes and cannot go on with 1: batch normalisation takes" in said
+        assert said.count("mixed with others of the same rank; the network draws random numbers") == 1
+
+
+@pytest.mark.slow
 def test_torchruns_agent_restarts_a_killed_rank(
     bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path
 ) -> None:
@@ -281,10 +302,11 @@ def test_torchruns_agent_restarts_a_killed_rank(
     assert_as_if_nothing_had_happened(tmp_path / "out", tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_processes_are_started_with_one_option(
     bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    """`--processes 2` trains in two, and ends with the exit code of the one that failed."""
+    """`--processes 2` trains in two; a number that does not fit is refused before any starts."""
     words = make_words(STEADY, PLAIN)
     assert bench.run(*words, "--out", tmp_path / "out", "--processes", 2) == [0]
     assert events(tmp_path / "out")[0]["world_size"] == 2

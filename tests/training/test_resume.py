@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from bench.data.dataset import Dataset
-from bench.errors import NonFiniteError, StoreError, UsageError
+from bench.errors import NonFiniteError, RequeueError, StoreError, UsageError
 from bench.models.source import open_submission
 from bench.records.protocol import Protocol
 from bench.training.checkpoint import checkpoints_in, read_checkpoint
@@ -58,13 +60,14 @@ Run = Callable[..., Trained]
 
 @pytest.fixture
 def run(shapes: Dataset, make_protocol: Callable[..., Protocol], tmp_path: Path) -> Run:
-    """A function that trains; `until` breaks it off after so many steps."""
+    """A function that trains; `until` breaks it off after so many steps, or sends itself a signal."""
 
     def start(
         folder: Path,
         out: str = "out",
         *,
         until: int | None = None,
+        by: signal.Signals | None = None,
         options: dict[str, Any] | None = None,
         dataset: Dataset = shapes,
         precisions: tuple[str, ...] = ("fp32", "bf16", "fp16"),
@@ -77,7 +80,9 @@ def run(shapes: Dataset, make_protocol: Callable[..., Protocol], tmp_path: Path)
         def on_progress(count: int) -> None:
             if count > 1:  # the images of a step, not one that was prepared
                 steps.append(count)
-                if len(steps) == until:
+                if len(steps) == until and by is not None:
+                    os.kill(os.getpid(), by)
+                elif len(steps) == until:
                     raise BrokenOffError
 
         return train(
@@ -134,6 +139,28 @@ def test_every_part_of_a_recipe_goes_on_where_it_was(
         for trained in (resumed, straight)
     )
     assert [event for event in found if event["kind"] != "restart"] == wanted
+
+
+@pytest.mark.parametrize(("by", "error"), [(signal.SIGTERM, RequeueError), (signal.SIGINT, KeyboardInterrupt)])
+@pytest.mark.parametrize("step", [2, 3, 5])
+def test_a_training_that_is_asked_to_stop_saves_first(
+    run: Run,
+    make_network: Callable[..., Path],
+    tmp_path: Path,
+    by: signal.Signals,
+    error: type[BaseException],
+    step: int,
+) -> None:
+    """After the very step that was being done, also where that was saved already; it ends the same."""
+    folder = make_network(DRAWING)
+    straight = run(folder, "straight")
+    with pytest.raises(error):
+        run(folder, until=step, by=by)
+    *_, newest = checkpoints_in(run_folder(tmp_path) / "checkpoints")
+    resumed = run(folder, options={"resume": True})
+
+    assert newest.name == f"step-{step:08d}"
+    assert all(torch.equal(weights(resumed)[name], tensor) for name, tensor in weights(straight).items())
 
 
 def test_steps_that_overflow_in_fp16_change_nothing_and_are_counted(
