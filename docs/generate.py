@@ -36,6 +36,7 @@ from bench.records.challenge import Challenge
 from bench.records.ledger import Entry
 from bench.records.protocol import Protocol
 from bench.records.result import Result, Retraction
+from bench.records.signature import Signature, TrustedKeys
 from bench.records.submission import Submission
 
 DOCS = Path(__file__).resolve().parent
@@ -90,6 +91,17 @@ FORMATS = {
         where="&lt;run&gt;.retract.json, beside the result",
         purpose="The result is withdrawn or superseded; the result itself is never edited.",
         record=Retraction,
+    ),
+    "signature": FileFormat(
+        where="&lt;run&gt;.sig, beside the result",
+        purpose="A maintainer stands for the result and for what lies beside it; see [verification.md]"
+        "(verification.md).",
+        record=Signature,
+    ),
+    "keys": FileFormat(
+        where="leaderboards/keys.toml, beside the results",
+        purpose="Whose signatures make a result attested.",
+        record=TrustedKeys,
     ),
     "challenge": FileFormat(
         where="challenges/&lt;id&gt;/challenge.toml",
