@@ -18,7 +18,7 @@ from bench.challenge.office import Office
 from bench.challenge.reservations import sweep
 from bench.challenge.submitting import archive_of
 from bench.challenge.verification import verify_ledger
-from bench.errors import ChallengeError, LedgerError, StoreError
+from bench.errors import ChallengeError, LedgerError, RecordError, StoreError
 from bench.signing import SecretKey
 
 TEAM_KEY = SecretKey(b"t" * 32)
@@ -119,6 +119,41 @@ def test_failure_before_a_score_is_refunded_until_the_attempts_are_used(
 
     assert outcomes == [("refund", "protocol_error")] * 5 + [("reject", "attempt_cap")] * 2
     assert faults(office) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("picture_val_00000001,n99000001\n", "picture_val_00000001"),
+        ("picture_val_00000099,n99000001\n", "picture_val_00000099"),
+    ],
+)
+def test_uploaded_answers_with_wrong_ids_are_refunded_with_an_example(
+    office: Office, make_answers: MakeArchive, tmp_path: Path, line: str, message: str
+) -> None:
+    """Hostile row 45: an id twice, an unknown id, an unknown class; the team hears which."""
+    folder = make_answers(7)
+    with (folder / "answers.csv").open("a") as stream:
+        stream.write(line)
+    packed = archive_of(
+        str(folder), office.challenge, phase="test", division="closed", account="ann", key=TEAM_KEY, out=tmp_path
+    )
+    verdict = evaluate_archive(office, packed.path)
+
+    assert (verdict.entry.action, verdict.entry.outcome) == ("refund", "protocol_error")
+    assert message in str(verdict.error)
+    assert str(verdict.error).startswith("acme/net/answers.csv: ")
+
+
+def test_percent_where_a_fraction_is_meant_is_refused(office: Office, make_answers: MakeArchive) -> None:
+    """Hostile row 45: 76.1 for 0.761."""
+    folder = make_answers(7)
+    with (folder / "submission.toml").open("a") as stream:
+        stream.write("[claims]\ntop1 = 76.1\n")
+    with pytest.raises(RecordError, match=r"claims\.top1: .* less than or equal to 1, found 76\.1"):
+        archive_of(
+            str(folder), office.challenge, phase="test", division="closed", account="ann", key=TEAM_KEY, out=folder
+        )
 
 
 def test_failure_of_a_hidden_set_says_nothing_in_public(office: Office, make_archive: MakeArchive) -> None:
