@@ -55,12 +55,8 @@ def account_failure(hearing: Hearing, reservation: Entry, found: BenchError | Re
         outcome, message = (found.failure.outcome, found.failure.message) if found.failure else ("internal_error", "")
         error = BenchError(message)
     else:
-        failed, run, outcome, error = (
-            _failed(hearing, found.outcome, _shown(hearing, found)),
-            None,
-            found.outcome,
-            found,
-        )
+        error = BenchError(_shown(hearing, found))
+        failed, run, outcome = _failed(hearing, found.outcome, error.message), None, found.outcome
     shown = redacted(failed, hearing.protocol, decimals=office.challenge.rules.score_decimals)
     draft = accounted(shown, references(reservation))
     prepared = Prepared(run=run, result=draft)
