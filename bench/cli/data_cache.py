@@ -75,15 +75,16 @@ def list_caches(cache_dir: Path, as_json: bool) -> None:
     if resized := list_resized(cache_dir):
         rows = [
             [
-                str(found.folder),
+                found.key,
                 f"{found.record.geometry.resize} px, {found.record.geometry.interpolation}",
                 f"{found.num_filled:,} of {found.record.num_samples:,}",
                 _size(found.disk_bytes),
+                f"{found.last_used:%Y-%m-%d %H:%M}",
             ]
             for found in resized
         ]
-        title = "Resized training images; a folder may be deleted when nothing reads it"
-        print_table(title, ["folder", "geometry", "filled", "size"], rows, right=frozenset({2, 3}))
+        headers = ["key", "geometry", "filled", "size", "last used"]
+        print_table("Resized images for training", headers, rows, right=frozenset({2, 3}))
 
 
 @cache.command(short_help="Decode a dataset's images ahead of the first evaluation.")
@@ -181,21 +182,24 @@ def prune(keys: tuple[str, ...], older_than: float | None, everything: bool, cac
       bench data cache prune --older-than 30
       bench data cache prune --all
     """
-    from bench.data.cache_folder import choose_crops, list_crops, not_used_for, remove_crops
+    from bench.data.cache_folder import StoredCrops, choose_crops, list_crops, not_used_for, remove_crops
+    from bench.data.resized import StoredResized, list_resized, remove_resized
     from bench.errors import UsageError
 
     if not keys and older_than is None and not everything:
         raise UsageError("name the KEYs of the caches to remove, or pass --older-than DAYS or --all")
     if keys and everything:
         raise UsageError("KEYs and --all exclude each other")
-    chosen = choose_crops(list_crops(cache_dir), keys)
+    there: list[StoredCrops | StoredResized] = [*list_crops(cache_dir), *list_resized(cache_dir)]
+    chosen = choose_crops(there, keys)
     if older_than is not None:
         chosen = not_used_for(chosen, older_than, datetime.now(UTC))
     rows = []
     for stored in chosen:
-        if others := remove_crops(stored):
+        if others := remove_crops(stored) if isinstance(stored, StoredCrops) else remove_resized(stored):
             note(f"{stored.folder} stays: it also holds {', '.join(others)}, which is not of bench.")
-        rows.append([stored.key, _dataset(stored), _size(stored.disk_bytes)])
+        named = _dataset(stored) if isinstance(stored, StoredCrops) else "resized for training"
+        rows.append([stored.key, named, _size(stored.disk_bytes)])
     print_table("Removed", ["key", "dataset", "size"], rows, right=frozenset({2}))
     note(f"Removed {len(chosen)} caches, {_size(sum(stored.disk_bytes for stored in chosen))}.")
 

@@ -1,4 +1,4 @@
-"""The crop caches that lie in a cache folder: find, check and remove them."""
+"""The crop caches that lie in a cache folder: find, check and remove them; resized images are chosen the same way."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -58,7 +59,24 @@ def list_crops(cache_folder: Path) -> list[StoredCrops]:
     return sorted(stored, key=lambda item: (item.last_used, item.key), reverse=True)
 
 
-def choose_crops(stored: Sequence[StoredCrops], keys: Iterable[str]) -> list[StoredCrops]:
+class Cache(Protocol):
+    """What a cache folder holds: crops, or resized images."""
+
+    @property
+    def key(self) -> str:
+        """Its folder's name."""
+        ...
+
+    @property
+    def last_used(self) -> datetime:
+        """When a run last opened it."""
+        ...
+
+
+C = TypeVar("C", bound=Cache)
+
+
+def choose_crops(stored: Sequence[C], keys: Iterable[str]) -> list[C]:
     """Those that the keys, or first digits of keys, name; all of them where there are no keys.
 
     Raises:
@@ -67,17 +85,17 @@ def choose_crops(stored: Sequence[StoredCrops], keys: Iterable[str]) -> list[Sto
     wanted = list(dict.fromkeys(keys))
     if not wanted:
         return list(stored)
-    chosen = []
+    chosen: list[C] = []
     for key in wanted:
         found = [item for item in stored if item.key.startswith(key)]
         if len(found) != 1:
             shown = ", ".join(item.key for item in (found or stored)) or "there are none"
-            raise UsageError(f"{len(found) or 'no'} crop caches begin with {key!r}; known: {shown}")
+            raise UsageError(f"{len(found) or 'no'} caches begin with {key!r}; known: {shown}")
         chosen += [item for item in found if item not in chosen]
     return chosen
 
 
-def not_used_for(stored: Iterable[StoredCrops], days: float, now: datetime) -> list[StoredCrops]:
+def not_used_for(stored: Iterable[C], days: float, now: datetime) -> list[C]:
     """Those that no run has opened for so many days."""
     return [item for item in stored if now - item.last_used > timedelta(days=days)]
 

@@ -3,7 +3,7 @@
 The pixels are those that decoding gives, so nothing else about the training changes. They lie in
 `<cache folder>/resized/<key>/`:
 
-- `resized.json`: a `ResizedRecord`, written first
+- `resized.json`: a `ResizedRecord`, written first; its mtime says when it was last used
 - `00000.u8` and so on: a part of consecutive images each: for every image its width, height and checksum (16 bytes,
   little-endian), then the pixels of all of them, RGB; a part is there as a whole or not at all
 
@@ -18,6 +18,9 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple, Self
 
@@ -36,7 +39,15 @@ from bench.records.base import FileRecord
 from bench.records.names import Sha256
 from bench.records.protocol import Geometry
 
-__all__ = ["ResizedImages", "ResizedRecord", "StoredResized", "fill_resized", "find_resized", "list_resized"]
+__all__ = [
+    "ResizedImages",
+    "ResizedRecord",
+    "StoredResized",
+    "fill_resized",
+    "find_resized",
+    "list_resized",
+    "remove_resized",
+]
 
 _IMAGES_A_PART = 1024
 _HEADER = np.dtype([("width", "<u4"), ("height", "<u4"), ("checksum", "<u8")])
@@ -141,9 +152,13 @@ def find_resized(cache_folder: Path, dataset: Dataset, dataset_digest: str, geom
     record = ResizedRecord.of(dataset, dataset_digest, geometry)
     folder = record.folder(cache_folder)
     try:
-        return ResizedImages(folder, record) if ResizedRecord.load(folder / _RECORD_FILE) == record else None
+        if ResizedRecord.load(folder / _RECORD_FILE) != record:
+            return None
     except (RecordError, OSError):
         return None
+    with suppress(OSError):  # of another user, say: then its age is not ours to change
+        os.utime(folder / _RECORD_FILE)
+    return ResizedImages(folder, record)
 
 
 def fill_resized(
@@ -187,7 +202,8 @@ def fill_resized(
     return ResizedImages(folder, record)
 
 
-class StoredResized(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class StoredResized:
     """Resized images in a cache folder."""
 
     folder: Path
@@ -198,21 +214,68 @@ class StoredResized(NamedTuple):
     """How many images are there."""
     disk_bytes: int
     """What they take of the disk."""
+    last_used: datetime
+    """When a run last opened them."""
+
+    @property
+    def key(self) -> str:
+        """The folder's name."""
+        return self.folder.name
 
 
 def list_resized(cache_folder: Path) -> list[StoredResized]:
-    """All folders of resized images in a cache folder, sorted; those without a valid record are passed over."""
+    """All folders of resized images in a cache folder, sorted; those without a valid record are passed over.
+
+    Raises:
+        StoreError: A folder cannot be read.
+    """
     found = []
     for path in sorted((cache_folder / "resized").glob(f"*/{_RECORD_FILE}")):
         try:
             record = ResizedRecord.load(path)
+            last_used = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            parts = {_part_path(path.parent, number): _images_in(record, number) for number in range(record.num_parts)}
+            sizes = {part: part.stat().st_size for part in parts if part.is_file()}
         except RecordError:
             continue
-        counts = {_part_path(path.parent, number): _images_in(record, number) for number in range(record.num_parts)}
-        there = [part for part in counts if part.is_file()]
-        size = sum(part.stat().st_size for part in there)
-        found.append(StoredResized(path.parent, record, sum(counts[part] for part in there), size))
+        except OSError as error:
+            raise StoreError(f"cannot be read ({error.strerror or error})", path=path.parent) from error
+        found.append(
+            StoredResized(
+                folder=path.parent,
+                record=record,
+                num_filled=sum(parts[part] for part in sizes),
+                disk_bytes=sum(sizes.values()),
+                last_used=last_used,
+            )
+        )
     return found
+
+
+def remove_resized(stored: StoredResized) -> list[str]:
+    """Removes resized images; a training that reads them goes on with what it has open, and decodes the rest.
+
+    Returns:
+        The names of files in the folder that are not bench's: they stay, and the folder with them.
+
+    Raises:
+        StoreError: A file cannot be removed.
+    """
+    try:
+        # The record last: what is left after a kill is still known for what it is.
+        for part in stored.folder.glob("*.u8"):
+            part.unlink(missing_ok=True)
+        for leftover in stored.folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        (stored.folder / _RECORD_FILE).unlink(missing_ok=True)
+        others = sorted(path.name for path in stored.folder.iterdir())
+        if not others:
+            stored.folder.rmdir()
+    except FileNotFoundError:  # another process removed it meanwhile
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot be removed ({error.strerror or error})", path=stored.folder) from error
+    return others
 
 
 def _part_path(folder: Path, number: int) -> Path:

@@ -73,7 +73,7 @@ def test_a_second_run_changes_nothing(three: Path) -> None:
 
 
 def test_resized_images_are_kept_for_protocols_that_crop_from_them(three: Path) -> None:
-    """`bench data cache fill` takes the training protocol, `list` shows what is there; a second run finds it."""
+    """`fill` takes the training protocol and fills once; `list` shows it, `prune` removes it."""
     cache_dir = str(three.parent / "cache")
     arguments = ["--protocol", str(three.parent / "three-resized.toml"), "--data", str(three), "--cache-dir", cache_dir]
     first, second = (CliRunner().invoke(cli, ["data", "cache", "fill", *arguments]) for _ in "12")
@@ -83,6 +83,13 @@ def test_resized_images_are_kept_for_protocols_that_crop_from_them(three: Path) 
     assert first.stdout == second.stdout
     assert first.stdout.splitlines()[1].split("\t")[1:] == ["36 px, whole, bilinear", "15", "all"]
     assert "15 of 15" in listed.stdout
+
+    key = first.stdout.splitlines()[1].split("\t")[0]
+    pruned = CliRunner().invoke(cli, ["data", "cache", "prune", key, "--cache-dir", cache_dir])
+    again = CliRunner().invoke(cli, ["data", "cache", "list", "--cache-dir", cache_dir])
+    assert pruned.exit_code == 0, pruned.output
+    assert f"{key}\tresized for training" in pruned.stdout
+    assert key not in again.stdout
 
 
 def test_there_is_nothing_to_keep_for_crops_of_original_images(three: Path) -> None:
