@@ -210,7 +210,8 @@ class Auditor:
         found, size = self._found, self._batch_size
         copies_MHWC = np.concatenate([one.image_VHWC] * size)
         found.alone.append(self._again([self._any(self._pool) for _ in range(size)]))
-        batches = [mixed_MHWC, mixed_MHWC]
+        # Another array with the same pixels: else they would be on the device already, and the first ones were not.
+        batches = [mixed_MHWC, mixed_MHWC.copy()]
         place = int(self._random.integers(3))
         batches.insert(place, copies_MHWC)
         answers, seconds = [], []

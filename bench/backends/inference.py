@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from typing import NamedTuple
 
@@ -139,6 +140,8 @@ class _Track:
         """The same, with a round of the audit after it where one is due; some batches are asked for alone and timed."""
         if audit.keep(batch):
             self._take_all()
+            # An array of its own, which no other model of the wave has brought to the device before.
+            batch = replace(batch, images_NHWC=batch.images_NHWC.copy())
             submitted = time.perf_counter()
             self._submit(batch)
             self._take_all()
