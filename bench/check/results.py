@@ -1,4 +1,4 @@
-"""Rules for results (R01 to R03, R07 to R10, T01); `beside.py` looks at what lies beside them."""
+"""Rules for results; `standing.py` looks at what they stand on, `beside.py` at what lies beside them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from bench.check.beside import look_beside
 from bench.check.context import Context
 from bench.check.predictions import look_at_predictions
 from bench.check.rule import Finding, finding, findings_of
-from bench.errors import BenchError, RecordError, UsageError
-from bench.protocols import load_protocol
+from bench.check.standing import look_at_standing
+from bench.errors import BenchError, RecordError
 from bench.records.base import FileRecord
 from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
 from bench.records.result import Estimate, Result, Retraction
-from bench.records.submission import TrainingOrigin
 from bench.records.training import Attempts
-from bench.records.verified import may_be_verified
 from bench.store import Stored
 
-__all__ = ["look_at_result", "look_at_training"]
+__all__ = ["look_at_result"]
 
 _BESIDE: dict[str, tuple[str, type[FileRecord]]] = {
     ".retract.json": ("R11", Retraction),
@@ -59,7 +57,7 @@ def look_at_result(path: Path, context: Context) -> Iterator[Finding]:
         return
     stored = Stored(result=result, path=path)
     yield from _numbers(result, path)
-    yield from _standing(result, path)
+    yield from look_at_standing(result, path)
     yield from look_beside(stored)
     yield from look_at_predictions(stored, context)
 
@@ -139,30 +137,3 @@ def _inner_fault(name: str, estimate: Estimate) -> str | None:
     if name != "ece" and low is not None and high is not None and not low - 1e-12 <= estimate.value <= high + 1e-12:
         return f"is {estimate.value}, outside its interval [{low}, {high}]"
     return None
-
-
-def _standing(result: Result, path: Path) -> Iterator[Finding]:
-    """R08, R10 and T01: the protocol, the status, and the training that the weights come from."""
-    if result.protocol.digest is not None:
-        yield from _protocol("R08", result.protocol.id, result.protocol.digest, path, "protocol")
-    if result.status == "verified":
-        for reason in may_be_verified(result.isolation, result.layers, result.audits):
-            yield finding("R10", f"is 'verified', but {reason}", path, key="status")
-    if result.submission.training is not None:
-        yield from look_at_training(result.submission.training, path, "submission.training")
-
-
-def look_at_training(training: TrainingOrigin, path: Path, key: str) -> Iterator[Finding]:
-    """Breaches of T01 in what is said about the training of weights."""
-    yield from _protocol("T01", training.protocol, training.protocol_digest, path, key)
-
-
-def _protocol(rule: str, name: str, digest: str, path: Path, key: str) -> Iterator[Finding]:
-    try:
-        known = load_protocol(name).digest()
-    except UsageError:
-        yield finding(rule, f"{name!r} is no protocol of this bench; it cannot be compared", path, key=key)
-        return
-    if known != digest:
-        message = f"{name!r} has the digest {digest[:12]}, here it is {known[:12]}: another version of the protocol"
-        yield finding(rule, message, path, key=key)

@@ -87,6 +87,13 @@ RECORD_RULES: Final[tuple[Rule, ...]] = (
         "A result whose withdrawal cannot be read would be shown as if it stood.",
         "Restore the .retract.json file.",
     ),
+    rule(
+        "R12",
+        "error",
+        "A result under hidden labels tells the rounded score, the number of images and the rank, and nothing else.",
+        "Counts, answers and times of chosen models tell the labels, one image after the other.",
+        "Publish what `bench challenge run` writes; keep the rest in the evaluator's private store.",
+    ),
     # Predictions
     rule(
         "P01",

@@ -17,8 +17,8 @@ from bench.check.code import MAX_CODE_BYTES, look_at_code
 from bench.check.context import Context
 from bench.check.dry import look_at_run
 from bench.check.manifest import look_at_manifest, read_manifest
-from bench.check.results import look_at_training
 from bench.check.rule import Finding, finding, findings_of
+from bench.check.standing import look_at_training
 from bench.check.text import look_at_characters
 from bench.check.tree import Tree, look_at_tree, walk
 from bench.check.weights import look_at_weights

@@ -12,12 +12,15 @@ from unittest.mock import patch
 
 from check.made import (
     GOOD,
+    LEDGER,
     MANIFEST,
     commit,
     context,
     cost,
     edited,
     found,
+    hidden_protocol,
+    protocol_file,
     repository,
     result,
     safetensors,
@@ -35,6 +38,7 @@ from bench.records.predictions import Predictions
 from bench.records.reference import ReferenceRun, ReferenceRuns
 from bench.records.result import Result, Retraction
 from bench.records.submission import Claims, TrainingOrigin
+from bench.score import protocol_ref
 
 Break = Callable[[Path], list[Finding]]
 
@@ -191,6 +195,12 @@ def _foreign_training(folder: Path) -> list[Finding]:
     return found(folder / "results")
 
 
+def _told_too_much(folder: Path) -> list[Finding]:
+    protocol = hidden_protocol(folder)
+    result(folder / "leaderboards", protocol=protocol_ref(protocol), ledger=LEDGER)
+    return found(folder / "leaderboards" / "results")
+
+
 def _unearned_verified(folder: Path) -> list[Finding]:
     result(folder, status="verified")
     return found(folder / "results")
@@ -216,9 +226,7 @@ def _written(relative: str, content: str) -> Break:
 
 
 def _protocol(old: str, new: str) -> str:
-    from bench.protocols import _FOLDER
-
-    text = (_FOLDER / "imagenet-val-closed.toml").read_text(encoding="utf-8")
+    text = protocol_file("imagenet-val-closed").read_text(encoding="utf-8")
     assert old in text
     return text.replace(old, new)
 
@@ -343,6 +351,7 @@ BROKEN: dict[str, Break] = {
     "R09": _false_claim,
     "R10": _unearned_verified,
     "R11": _stored(_retraction_of_another),
+    "R12": _told_too_much,
     "P01": _stored(_other_predictions),
     "P02": _stored(_other_nll),
     "P03": _stored(_fewer_predictions),

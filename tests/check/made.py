@@ -12,6 +12,7 @@ import numpy as np
 from leaderboard.made_attempts import attempt_of, training_of
 from throughput.made_blocks import blocks, replicate
 
+import bench.protocols
 from bench.check.checking import Checked, check_target
 from bench.check.context import Context
 from bench.check.rule import Finding
@@ -20,7 +21,8 @@ from bench.data.classes import class_table
 from bench.files import canonical_json, digest_of
 from bench.metrics.topk import predictions_from_logits
 from bench.protocols import load_protocol
-from bench.records.result import Cost, DatasetRef, PredictionsRef, Result, SubmissionRef
+from bench.records.protocol import Protocol
+from bench.records.result import Cost, DatasetRef, LedgerRef, PredictionsRef, Result, SubmissionRef
 from bench.records.submission import Claims, TrainingOrigin
 from bench.score import protocol_ref, score
 from bench.store import Store
@@ -164,6 +166,24 @@ def training(folder: Path) -> Path:
 def cost(value: float) -> Cost:
     """A speed."""
     return Cost(value=value, unit="img/s", device="cpu")
+
+
+LEDGER = LedgerRef(challenge="spring", phase="test", division="closed", sequence=1, head="0" * 64)
+"""Where a challenge accounts for a run."""
+
+
+def hidden_protocol(folder: Path) -> Protocol:
+    """A protocol with hidden labels, in the folder of that challenge."""
+    text = protocol_file("shapes10-val").read_text(encoding="utf-8")
+    path = folder / "challenges" / LEDGER.challenge / "secret-val.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace('id = "shapes10-val"', 'id = "secret-val"\nhidden = true'))
+    return load_protocol(str(path))
+
+
+def protocol_file(name: str) -> Path:
+    """The file of a protocol that ships."""
+    return Path(bench.protocols.__file__).with_name(f"{name}.toml")
 
 
 def edited(path: Path, **changes: Any) -> Path:

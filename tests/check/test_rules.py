@@ -7,11 +7,27 @@ from pathlib import Path
 
 import pytest
 from check.broken import BROKEN
-from check.made import commit, context, found, repository, result, rules, submission, timed_result, training
+from check.made import (
+    LEDGER,
+    commit,
+    context,
+    found,
+    hidden_protocol,
+    repository,
+    result,
+    rules,
+    submission,
+    timed_result,
+    training,
+)
 
+from bench.challenge.published import accounted, redacted
 from bench.check.changes import check_changes
 from bench.check.rules import GROUPS, RULES, explain
 from bench.errors import UsageError
+from bench.records.result import Result
+from bench.score import protocol_ref
+from bench.store import Store
 
 SLOW = {"D06"}  # starts a process that imports torch
 
@@ -44,6 +60,16 @@ def test_good_results_break_no_rule(tmp_path: Path) -> None:
     training(tmp_path / "c")
 
     assert rules(found(tmp_path)) == set()
+
+
+def test_a_good_result_under_hidden_labels_breaks_no_rule(tmp_path: Path) -> None:
+    """What a challenge publishes of a run."""
+    protocol = hidden_protocol(tmp_path)
+    whole = Result.load(result(tmp_path / "private", protocol=protocol_ref(protocol)))
+    made = accounted(redacted(whole, protocol, decimals=3), LEDGER)
+    Store(tmp_path / "leaderboards" / "results").add(made)
+
+    assert rules(found(tmp_path / "leaderboards" / "results")) == set()
 
 
 def test_a_good_pull_request_breaks_no_rule(tmp_path: Path) -> None:
