@@ -62,7 +62,8 @@ def account_failure(hearing: Hearing, reservation: Entry, found: BenchError | Re
     prepared = Prepared(run=run, result=draft)
     office.private.prepare(reservation, prepared)
     end = refund if is_refunded(outcome, num_answered=num_answered) else score
-    reason = f"{outcome} after {num_answered:,} of {len(hearing.dataset):,} answers"
+    # How many answers exactly is not said: code could end itself at an image of its choice, and so tell about it.
+    reason = f"{outcome} {'after the first answers' if num_answered else 'before the first answer'}"
     entry = end(office.ledger, reservation, outcome=outcome, result=evidence_digest(draft), reason=reason)
     return Verdict(hearing.envelope, entry, *_publish(hearing, prepared, entry), error)
 

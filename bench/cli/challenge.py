@@ -12,6 +12,14 @@ from bench.cli.common import challenges_option, json_option, note, print_json, p
 
 __all__ = ["challenge"]
 
+boards_option = click.option(
+    "--boards",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboards/boards"),
+    show_default=True,
+    help="Folder of the board files.",
+)
+
 
 @click.group(short_help="Run a challenge: evaluate archives, seal labels, rule.")
 def challenge() -> None:
@@ -32,8 +40,9 @@ challenge.add_command(waive)
 @click.argument("name", metavar="CHALLENGE")
 @click.option("--team", help="Show what this team has used of its quota now.")
 @challenges_option
+@boards_option
 @json_option
-def show(name: str, team: str | None, challenges: Path, as_json: bool) -> None:
+def show(name: str, team: str | None, challenges: Path, boards: Path, as_json: bool) -> None:
     """Show a challenge's phases with their deadlines, and what a team has left of its quota.
 
     \b
@@ -41,6 +50,7 @@ def show(name: str, team: str | None, challenges: Path, as_json: bool) -> None:
       bench challenge show ilsvrc-2026
       bench challenge show ilsvrc-2026 --team acme
     """
+    from bench.challenge.boards import board_faults
     from bench.challenge.loaded import load_challenge
     from bench.challenge.overview import overview
 
@@ -53,6 +63,8 @@ def show(name: str, team: str | None, challenges: Path, as_json: bool) -> None:
     print_table(loaded.rules.title, headers, [[str(row[key]) for key in headers] for row in rows])
     for labels in loaded.rules.labels:
         note(f"The labels {labels.name} can be read by {', '.join(labels.readers)}.")
+    for fault in board_faults(loaded, boards):
+        note(f"Warning: {fault}")
 
 
 @challenge.command(short_help="Write the files of a new challenge.")
@@ -73,13 +85,7 @@ def show(name: str, team: str | None, challenges: Path, as_json: bool) -> None:
 )
 @click.option("--num-samples", type=click.IntRange(min=1), required=True, metavar="N", help="Images of the hidden set.")
 @challenges_option
-@click.option(
-    "--boards",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("leaderboards/boards"),
-    show_default=True,
-    help="Folder of the board files.",
-)
+@boards_option
 def new(name: str, evaluator: str, key: str, protocol: str, num_samples: int, challenges: Path, boards: Path) -> None:
     """Write the files of a new challenge, commented and valid.
 

@@ -148,6 +148,40 @@ def test_boards_of_a_challenge_show_all_of_it(
     assert [row["rank"] for row in board["rows"]] == [1, 2, None]
 
 
+def test_boards_that_do_not_fit_are_warned_of(here: Path, opened: dict[str, str]) -> None:
+    """A board that is missing, shows another protocol, or ranks runs of no challenge."""
+    boards = here / "leaderboards" / "boards"
+    assert "Warning" not in done("challenge", "show", "demo").output
+    text = (boards / "demo-test.toml").read_text()
+    (boards / "demo-development.toml").unlink()
+    (boards / "demo-test.toml").write_text(text.replace('challenge = "demo"\n', ""))
+    shown = done("challenge", "show", "demo").output
+    assert "there is no such board" in shown
+    assert 'write challenge = "demo"' in shown
+    (boards / "demo-test.toml").write_text(text.replace('protocol = "demo-test"', 'protocol = "small"'))
+    assert "the track's is 'demo-test'" in done("challenge", "show", "demo").output
+
+
+def test_stuck_evaluations_are_swept(here: Path, opened: dict[str, str]) -> None:
+    """`bench challenge sweep` refunds what nobody works on, and says so; a second time there is nothing to do."""
+    from datetime import UTC, datetime, timedelta
+
+    from bench.challenge.loaded import load_challenge
+    from bench.challenge.quota import Request
+    from bench.challenge.reservations import reserve
+
+    loaded = load_challenge("demo")
+    ledger = loaded.ledger()
+    ledger.clock = lambda: datetime.now(UTC) - timedelta(hours=1)
+    request = Request(
+        team="acme", account="ann", name="net", phase="test", division="closed", submission="1" * 64, protocol="2" * 64
+    )
+    assert reserve(ledger, loaded.rules, request).is_granted
+
+    assert "acme/net is refunded, no sign of life since" in done("challenge", "sweep", "demo").stdout
+    assert done("challenge", "sweep", "demo").stdout == ""
+
+
 def test_verify_names_what_was_changed(here: Path, opened: dict[str, str]) -> None:
     """Exit code 1 and the file at fault."""
     done("challenge", "run", "demo", archive_of("net", opened, 5), "--data", "hidden")
