@@ -44,6 +44,7 @@ def check_fits(submission: LoadedSubmission, recipe: Recipe, classes: ClassTable
 
     Raises:
         SubmissionError: Its source has no weights, or its outputs are of other classes and stay so.
+        WeightsError: It brings no weights where the recipe starts from them.
     """
     source, outputs = submission.manifest.model.source, submission.manifest.outputs
     if not {"weights", "sha256"} <= submission.source.takes:
@@ -57,6 +58,13 @@ def check_fits(submission: LoadedSubmission, recipe: Recipe, classes: ClassTable
             f"is {outputs.classes!r}, but the training images are of {classes.name!r}",
             path=submission.manifest_path,
             key="outputs.classes",
+        )
+    # timm has weights of its own for a name; the others say which.
+    if recipe.start == "pretrained" and source != "timm" and submission.manifest.model.weights is None:
+        raise WeightsError(
+            "is missing; the recipe starts from the weights that a submission brings",
+            path=submission.manifest_path,
+            key="model.weights",
         )
 
 
@@ -74,18 +82,12 @@ def prepare_network(
 
     Raises:
         SubmissionError: See `build_model`; or the number of outputs is fixed and the recipe replaces the last layer.
-        WeightsError: The submission brings no weights where the recipe starts from them.
+        WeightsError: The weights that the submission brings do not fit the network.
     """
     manifest = submission.manifest
     if recipe.start == "drawn":
         built = build_model(submission, cache_folder=cache_folder, with_weights=False, seed=seed)
         return Prepared(module=built.module, input=built.input, manifest=manifest, head=frozenset())
-    if manifest.model.source == "python" and manifest.model.weights is None:
-        raise WeightsError(
-            "is missing; the recipe starts from the weights that a submission brings",
-            path=submission.manifest_path,
-            key="model.weights",
-        )
     built = build_model(submission, cache_folder=cache_folder, with_weights=True, seed=seed)
     if not recipe.head_reset and recipe.trainable == "all":
         return Prepared(module=built.module, input=built.input, manifest=manifest, head=frozenset())

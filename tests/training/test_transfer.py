@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from bench.data.classes import ClassTable, folder_table
-from bench.errors import BenchError, SubmissionError, WeightsError
+from bench.errors import SubmissionError, WeightsError
 from bench.models.build import build_model
 from bench.models.source import LoadedSubmission, open_submission
 from bench.training.optimizers import make_optimizer
@@ -143,19 +143,19 @@ def test_a_probe_of_the_submissions_own_classes_keeps_its_last_layer(pretrained:
 
 
 @pytest.mark.parametrize(
-    ("code", "weights", "error", "words"),
-    [
-        (NETWORK, False, WeightsError, "starts from the weights that a submission brings"),
-        (FIXED, True, SubmissionError, "does not follow num_classes"),
-        (NO_KEYWORD, True, SubmissionError, "cannot be built with num_classes = 5"),
-    ],
+    ("code", "words"),
+    [(FIXED, "does not follow num_classes"), (NO_KEYWORD, "cannot be built with num_classes = 5")],
 )
-def test_what_cannot_be_transferred_is_said(
-    pretrained: Open, code: str, weights: bool, error: type[BenchError], words: str
-) -> None:
-    """No weights, or a number of outputs that cannot be changed."""
-    with pytest.raises(error, match=words):
-        prepared(pretrained(code, weights=weights), **RESET)
+def test_what_cannot_be_transferred_is_said(pretrained: Open, code: str, words: str) -> None:
+    """A number of outputs that cannot be changed."""
+    with pytest.raises(SubmissionError, match=words):
+        prepared(pretrained(code), **RESET)
+
+
+def test_a_start_from_weights_needs_weights(pretrained: Open) -> None:
+    """That is said before anything is built."""
+    with pytest.raises(WeightsError, match="starts from the weights that a submission brings"):
+        check_fits(pretrained(weights=False), made_recipe(**RESET), FIVE)
 
 
 def test_classes_have_to_agree_unless_the_head_is_replaced(pretrained: Open) -> None:
