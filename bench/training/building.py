@@ -96,7 +96,7 @@ def rehearsed(session: Session, stepper: Stepper) -> float:
 
 
 def _make_ready(session: Session, network: Prepared, num_outputs: int) -> None:
-    """Puts the network on its device and into training; parameters that do not take part are named and left alone."""
+    """Puts the network on its device and into training; parameters that do not take part are named."""
     import torch
 
     module = network.module
@@ -113,9 +113,9 @@ def _make_ready(session: Session, network: Prepared, num_outputs: int) -> None:
         )
     if unused:
         session.note(f"Warning: {warning_of_unused(unused)}")
+    if session.world.size > 1:  # ranks would wait for gradients that never come
         for name, weight in module.named_parameters():
-            if name in unused:
-                weight.requires_grad_(False)  # ranks would wait for their gradients
+            weight.requires_grad_(weight.requires_grad and name not in unused)
 
 
 def _loss(session: Session, num_classes: int, *, background: bool) -> Loss:

@@ -22,15 +22,14 @@ def launch(arguments: Sequence[str], processes: int) -> None:
         processes: How many.
 
     Raises:
-        SystemExit: Always: 0, or the exit code of the process that failed first.
-        RequeueError: SIGTERM came; the processes have saved and ended.
+        SystemExit: Always: 0, the exit code of the process that failed first, or 75 after SIGTERM.
         KeyboardInterrupt: Ctrl-C came.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what is wrong
+    logging.disable(logging.ERROR)  # the processes say what is wrong, the agent would only repeat that they ended
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1,
@@ -51,7 +50,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     except SignalException as error:
         if error.sigval == signal.SIGINT:
             raise KeyboardInterrupt from None
-        raise RequeueError("stopped; what was saved is whole, go on with --resume") from None
+        raise SystemExit(RequeueError.exit_code) from None
     raise SystemExit(0)
 
 
