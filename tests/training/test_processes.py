@@ -243,17 +243,18 @@ def test_ranks_share_parameters_without_a_difference(
         torch.testing.assert_close(weights(tmp_path / "shared")[name], tensor, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("ranks", [2, 4])
 def test_a_lost_rank_ends_the_others_and_all_go_on(
-    bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path
+    bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path, ranks: int
 ) -> None:
-    """The rest say so with exit code 1; resumed, two ranks end bit for bit as if nothing had happened."""
+    """The rest say so with exit code 1; resumed, all ranks end bit for bit as if nothing had happened."""
     words, log = make_words(), tmp_path / "log"
-    assert bench.run(*words, "--out", tmp_path / "straight", "--checkpoint-every", 2, ranks=2) == [0, 0]
+    assert bench.run(*words, "--out", tmp_path / "straight", "--checkpoint-every", 2, ranks=ranks) == [0] * ranks
     words = [*words, "--out", str(tmp_path / "out"), "--checkpoint-every", "2"]
-    pids = bench.start(*words, ranks=2, log=log, DIE_AT=6, DIED=tmp_path / "died")
-    assert bench.wait(pids) == [1, -signal.SIGKILL]
+    pids = bench.start(*words, ranks=ranks, log=log, DIE_AT=6, DIED=tmp_path / "died")
+    assert bench.wait(pids) == [1, -signal.SIGKILL, *[1] * (ranks - 2)]
     assert "another process of this training has ended" in log.read_text()
-    assert bench.run(*words, "--resume", ranks=2) == [0, 0]
+    assert bench.run(*words, "--resume", ranks=ranks) == [0] * ranks
 
     assert_as_if_nothing_had_happened(tmp_path / "out", tmp_path / "straight")
 
