@@ -20,11 +20,12 @@ import numpy as np
 
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.settings import settings_of
-from bench.errors import ChannelError, ModelError
+from bench.errors import ChannelError, ModelError, WeightsError
 from bench.measure.environment import environment
 from bench.models.source import LoadedSubmission
 from bench.records.result import Scalar
 from bench.records.submission import InputSpec
+from bench.sandbox.fetch import fetch_weights
 from bench.sandbox.frames import BatchPlace, Kind, parsed
 from bench.sandbox.jail import Jail, jail_of
 from bench.sandbox.keeper import Keeper, Question
@@ -56,12 +57,27 @@ class JailedBackend(Backend):
             DeviceError: The device is not there, or too small.
         """
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilsvrc-bench-")))
-            jail = jail_of(self._level(), submission, spec, folder)
-            slots = stack.enter_context(Slots())
-            keeper = Keeper(lambda: jail.begin(slots.descriptor), jail.limits, jail.failure)
-            stack.callback(keeper.stop)
-            yield _JailedSession(keeper, slots, jail, submission, spec)
+            try:
+                session = self._started(stack, submission, spec)
+            except WeightsError as error:
+                # A sandbox has no network. What has no code of its own may be fetched outside of it, once.
+                could_help = self.isolation == "sandbox" and "cannot be downloaded" in error.message
+                if submission.source.runs_code or not could_help:
+                    raise
+                stack.close()
+                if not fetch_weights(submission, spec.cache_folder):
+                    raise
+                session = self._started(stack, submission, spec)
+            yield session
+
+    def _started(self, stack: ExitStack, submission: LoadedSubmission, spec: RunSpec) -> ModelSession:
+        """A child with its model ready; leaving the stack ends it."""
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilsvrc-bench-")))
+        jail = jail_of(self._level(), submission, spec, folder)
+        slots = stack.enter_context(Slots())
+        keeper = Keeper(lambda: jail.begin(slots.descriptor), jail.limits, jail.failure)
+        stack.callback(keeper.stop)
+        return _JailedSession(keeper, slots, jail, submission, spec)
 
 
 class _JailedSession(ModelSession):

@@ -170,7 +170,9 @@ def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, 
     scratch.mkdir()
     if found is not None:
         inside = None if copied is None else _SUBMISSION
-        confinement, paths, child = _sandboxed(copied, weights.binds, run, drops_root=found.drops_root)
+        confinement, paths, child = _sandboxed(
+            copied, weights.binds, run, drops_root=found.drops_root and weights.is_readable
+        )
         cache, variables = weights.inside, dict(weights.variables_inside)
         home = "/tmp"  # noqa: S108 - inside the sandbox
     else:
@@ -178,7 +180,9 @@ def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, 
         paths, child = (str(_PACKAGE.parent), *_extra_paths()), str(_PACKAGE / _CHILD)
         confinement, cache, variables = Confinement(folder=str(scratch)), str(run.cache_folder), dict(weights.variables)
         home = str(scratch)
-    environment = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "HF_HUB_OFFLINE": "1"} | variables
+    environment = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8"} | variables
+    if level == "sandbox":
+        environment["HF_HUB_OFFLINE"] = "1"
     given = {name: os.environ.get(name, "") for name in _PASSED_ON}
     environment |= {name: value for name, value in given.items() if re.fullmatch(r"[\w,:.-]+", value)}
     return Jail(

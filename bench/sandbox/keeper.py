@@ -7,10 +7,10 @@ the middle of a frame, blocks nobody.
 
 from __future__ import annotations
 
+import bisect
 import os
 import select
 import signal
-import statistics
 import threading
 import time
 from collections import deque
@@ -78,7 +78,7 @@ class Keeper:
         self._questions: deque[Question] = deque((self.hello, self.ready))
         self._sequence = 1
         self._phase = 0
-        self._batch_seconds: list[float] = []
+        self._batch_seconds: list[float] = []  # sorted, for the median
         self._busy_s = 0.0
         self._asked = threading.Condition()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -117,7 +117,7 @@ class Keeper:
             # Three small frames at most are in the pipe. When the child is gone, the thread will say so.
             with suppress(BrokenPipeError):
                 os.write(self._child.questions, frame(kind, question.sequence, number, payload))
-        os.eventfd_write(self._wake, 1)
+        # The thread is not woken for this: the answer wakes it, and until then it looks at its clock every second.
         return question
 
     def wait(self, question: Question) -> bytearray:
@@ -248,7 +248,7 @@ class Keeper:
             question.seconds = now - self._began
             self._busy_s += question.seconds
             if kind == Kind.LOGITS:
-                self._batch_seconds.append(question.seconds)
+                bisect.insort(self._batch_seconds, question.seconds)
             self._is_finished = kind == Kind.FINISHED
             if not self._is_finished:
                 self._began = now
@@ -256,7 +256,7 @@ class Keeper:
             self._asked.notify_all()
 
     def _seconds_left(self, reader: FrameReader) -> float:
-        """Until the next deadline; 1 where none runs.
+        """Until the next deadline, or the next look at the clock.
 
         Raises:
             TimeLimitError: It has passed.
@@ -267,7 +267,7 @@ class Keeper:
             most = self._deadline_s()
             spent = time.monotonic() - self._began
             if (left := most - spent) > 0:
-                return left
+                return min(left, 1.0)
         partly = "; part of an answer came" if reader.is_within_a_frame else ""
         raise TimeLimitError(f"no answer within {most:,.0f} s ({self._doing()}{partly})")
 
@@ -281,7 +281,7 @@ class Keeper:
         elif not self._batch_seconds:
             most = limits.first_batch_s
         else:
-            most = max(limits.batch_s, _TIMES_THE_MEDIAN * statistics.median(self._batch_seconds))
+            most = max(limits.batch_s, _TIMES_THE_MEDIAN * self._batch_seconds[len(self._batch_seconds) // 2])
         return min(most, max(0.0, limits.busy_s - self._busy_s))
 
     def _doing(self) -> str:

@@ -7,6 +7,7 @@ its manifest names by link and sha256. Models of a zoo, whose code is the librar
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ class CachedWeights(NamedTuple):
     """Environment variables, in the sandbox."""
     variables: dict[str, str]
     """The same without a sandbox."""
+    is_readable: bool
+    """A user without rights of its own can read all of it."""
 
 
 def cached_weights(submission: LoadedSubmission, cache_folder: Path) -> CachedWeights:
@@ -45,10 +48,12 @@ def cached_weights(submission: LoadedSubmission, cache_folder: Path) -> CachedWe
         assert path is not None  # noqa: S101 - it has a link
         binds.append(Bind(str(path), f"{_INSIDE}/weights/{path.name}"))
     if submission.source.runs_code:
-        return CachedWeights(tuple(binds), _INSIDE, {}, {})
+        return CachedWeights(tuple(binds), _INSIDE, {}, {}, _are_readable(binds))
     hub, torch_home = _hub_folder(), _torch_home()
     # Models only: the hub's cache may also hold datasets, with their labels.
-    binds += [Bind(str(folder), f"{_INSIDE}/hub/{folder.name}") for folder in sorted(hub.glob("models--*"))]
+    name = re.sub(r"[^\w.-]", "?", model.name or "")
+    named = sorted(hub.glob(f"models--*--{name}*")) or sorted(hub.glob("models--*"))
+    binds += [Bind(str(folder), f"{_INSIDE}/hub/{folder.name}") for folder in named]
     if (checkpoints := torch_home / "hub" / "checkpoints").is_dir():
         binds.append(Bind(str(checkpoints), f"{_INSIDE}/torch/hub/checkpoints"))
     return CachedWeights(
@@ -56,7 +61,15 @@ def cached_weights(submission: LoadedSubmission, cache_folder: Path) -> CachedWe
         _INSIDE,
         {"HF_HUB_CACHE": f"{_INSIDE}/hub", "TORCH_HOME": f"{_INSIDE}/torch"},
         {"HF_HUB_CACHE": str(hub), "TORCH_HOME": str(torch_home)},
+        _are_readable(binds),
     )
+
+
+def _are_readable(binds: list[Bind]) -> bool:
+    """Whether everybody may read the files; some libraries write theirs for their user alone."""
+    tops = [Path(bind.source) for bind in binds]
+    files = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
+    return all(path.stat().st_mode & 0o004 for path in files)
 
 
 def _cache_home() -> Path:

@@ -1,0 +1,1 @@
+"""The sandbox, attacked and looked at from within."""
