@@ -153,3 +153,15 @@ def test_a_file_in_use_by_a_reader_can_be_replaced(tmp_path: Path) -> None:
 
         assert stream.read() == "old"
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 10_000], ids=["nesting", "digits"])
+def test_files_that_break_parsers_are_errors_with_a_sentence(tmp_path: Path, value: str) -> None:
+    """The parsers' own limits are no tracebacks."""
+    (tmp_path / "x.json").write_text(f'{{"a": {value}}}')
+    (tmp_path / "x.toml").write_text(f"a = {value}\n")
+
+    with pytest.raises(RecordError, match="is not valid JSON"):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(RecordError, match="is not valid TOML"):
+        read_toml(tmp_path / "x.toml")

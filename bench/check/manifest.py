@@ -1,10 +1,11 @@
-"""Rules for a submission's manifest (L01, L02, L04, L05, L07, L40 to L42) and for the files that it names (L10)."""
+"""Rules for a submission's manifest (L01, L02, L04, L05, L07, L08, L40 to L42), and for files it names (L10)."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench.errors import RecordError, SubmissionError
 from bench.files import contained, read_toml
 from bench.models.keys import check_keys, named_files
 from bench.models.source import MANIFEST, MODEL_SOURCES, check_identifiers
+from bench.protocols import load_protocol, protocol_ids
 from bench.records.submission import Submission
 
 __all__ = ["MAX_MANIFEST_BYTES", "Teams", "look_at_manifest", "read_manifest"]
@@ -122,6 +124,7 @@ def look_at_manifest(manifest: Submission, path: Path, teams: Teams) -> Iterator
             leaves = Path(name).is_absolute() or ".." in Path(name).parts or (folder / name).is_symlink()
             yield from findings_of("L10" if leaves else "L01", error, path)
     yield from _declared(manifest, path)
+    yield from _measurable(manifest, path)
     yield from _units(manifest, path)
     for key in _TEXTS:
         if isinstance(text := getattr(manifest, key), str) and key != "contact":
@@ -164,6 +167,30 @@ def _declared(manifest: Submission, path: Path) -> Iterator[Finding]:
         yield finding("L05", "is not declared beside the claimed accuracy", path, key="claims.precision")
     if "weights" in named_files(manifest) and manifest.model.sha256 is None:
         yield finding("L07", "is missing; the weights lie in the folder", path, key="model.sha256")
+
+
+def _measurable(manifest: Submission, path: Path) -> Iterator[Finding]:
+    """L08: the claims against the protocols."""
+    claims, classes = manifest.claims, manifest.outputs.classes
+    if claims is None or (claims.top1, claims.top5, claims.precision) == (None, None, None):
+        return
+    allowed = _precisions_by_classes().get(classes)
+    if allowed is None:
+        yield finding("L08", f"are of classes {classes!r}, which no protocol evaluates", path, key="claims")
+    elif claims.precision is not None and claims.precision not in allowed:
+        message = f"is {claims.precision!r}; protocols for {classes} allow {', '.join(sorted(allowed))}"
+        yield finding("L08", message, path, key="claims.precision")
+
+
+@lru_cache(maxsize=1)
+def _precisions_by_classes() -> dict[str, frozenset[str]]:
+    """From the classes that are evaluated to the precisions that a protocol for them allows."""
+    found: dict[str, frozenset[str]] = {}
+    for protocol in map(load_protocol, protocol_ids()):
+        if protocol.kind == "evaluate" and protocol.precision is not None:
+            name = protocol.dataset.name
+            found[name] = found.get(name, frozenset()) | frozenset(protocol.precision.allowed)
+    return found
 
 
 def _units(manifest: Submission, path: Path) -> Iterator[Finding]:

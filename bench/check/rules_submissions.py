@@ -63,6 +63,13 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
         "Without it a damaged or swapped file is noticed by its accuracy only.",
         "Add `sha256` to `[model]`: `sha256sum FILE`.",
     ),
+    rule(
+        "L08",
+        "warning",
+        "Some protocol measures what is claimed: it evaluates these classes, and allows this precision.",
+        "A claim that no protocol can bear out stays a claim.",
+        "`bench list protocols` shows what is measured; claim the number of a precision that it allows.",
+    ),
     # Submissions: tree
     rule(
         "L10",

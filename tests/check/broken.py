@@ -320,6 +320,7 @@ BROKEN: dict[str, Break] = {
     "L05": _manifest('extra_training_data = "none"\n', ""),
     "L06": _manifest("[input]", "[claims]\nnum_params = 3\n[input]", run=True),
     "L07": _weights(safetensors({"a": ("F32", [1], [0, 4])}, bytes(4))),
+    "L08": _manifest("[input]", '[claims]\ntop1 = 0.5\n[outputs]\nclasses = "shapes100"\n[input]'),
     "L10": _file(lambda made: (made / "labels").symlink_to("/etc/passwd")),
     "L11": _file(lambda made: (made / ("deep/" * 40)).mkdir(parents=True)),
     "L12": _file(lambda made: (made / "fast.so").write_bytes(b"\x7fELF")),
