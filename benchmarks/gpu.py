@@ -1,6 +1,7 @@
-"""Evaluation on a CUDA GPU against the bare forward pass and timm's loader path: `python benchmarks/gpu.py`.
+"""On a CUDA GPU: `python benchmarks/gpu.py` for evaluation, `python benchmarks/gpu.py train` for training.
 
-One command, under ten minutes, torch 2.11 or later; it draws its own JPEG files and installs nothing. Rows:
+Evaluation is measured against the bare forward pass and timm's loader path; `gpu_training.py` says how training is. One
+command, under ten minutes, torch 2.11 or later; it draws its own JPEG files and installs nothing. Rows:
 
 - ResNet-50 in bf16 from a warm cache: images/s over the bare forward pass on batches that lie on the device
 - eight light models by one `bench evaluate`, cold and warm, against eight runs of timm's loader path
@@ -79,6 +80,9 @@ def resnet50(data: Path, work: Path, pairs: int) -> None:
 
 def main() -> None:
     """Prints the ratios."""
+    if sys.argv[1:2] == ["train"]:
+        script = Path(__file__).with_name("gpu_training.py")
+        sys.exit(subprocess.run([sys.executable, script, *sys.argv[2:]], check=False).returncode)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=4096)
     parser.add_argument("--pairs", type=int, default=3)

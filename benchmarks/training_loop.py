@@ -87,37 +87,41 @@ def batches_of(num_batches: int, batch_size: int, crop: int, num_classes: int) -
     ]
 
 
-def our_loop(
+def our_stepper(
     built: BuiltModel,
     recipe: Recipe,
-    batches: list[TrainingBatch],
     num_steps: int,
     num_classes: int,
+    crop: int,
     device: str,
     precision: Precision,
     *,
     compiled: bool = False,
-) -> Callable[[], None]:
-    """So many steps by the loop of `bench train`."""
+) -> Stepper:
+    """The step of `bench train` for a network, which is put on its device and into training."""
     module = built.module.to(device).to(memory_format=torch.channels_last).requires_grad_(True).train()
     learner = make_learner(
         module, recipe, num_steps, world=ALONE, device=device, precision=precision, compiled=compiled, shard=False
     )
     of_logits = make_loss(recipe, num_classes)
-    stepper = Stepper(
+    return Stepper(
         learner=learner,
         recipe=recipe,
         inputs=built.input,
         loss=lambda logits_NC, targets, _: of_logits(logits_NC, targets),
         num_classes=num_classes,
         background=False,
-        crop=batches[0].images_NHWC.shape[1],
+        crop=crop,
         seed=0,
         device=device,
         precision=precision,
         accumulate=1,
         world=ALONE,
     )
+
+
+def our_loop(stepper: Stepper, recipe: Recipe, batches: list[TrainingBatch], num_steps: int) -> Callable[[], None]:
+    """So many steps by the loop of `bench train`."""
     log = EventLog(Path(tempfile.mkdtemp(prefix="bench-loop-")) / "events.jsonl")
 
     def run() -> None:
@@ -131,7 +135,7 @@ def our_loop(
             checkpoint_every=10 * num_steps,
             setting={},
             stop=StopRequest(),
-            energy=EnergyMeter.of(device),
+            energy=EnergyMeter.of(stepper.device),
         )
         run_epochs(loop, Progress())
 
@@ -144,13 +148,9 @@ def plain_loop(
     batches: list[TrainingBatch],
     num_steps: int,
     device: str,
-    precision: Precision,
-    *,
-    compiled: bool = False,
 ) -> Callable[[], None]:
     """As many steps by the plainest loop; it looks at the loss once, at the end."""
     module = built.module.to(device).to(memory_format=torch.channels_last).requires_grad_(True).train()
-    model = torch.compile(module) if compiled else module
     weights = [
         {"params": [weight for weight in module.parameters() if weight.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [weight for weight in module.parameters() if weight.ndim < 2], "weight_decay": 0.0},
@@ -158,7 +158,6 @@ def plain_loop(
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10_000)
     mean, std = (torch.tensor(one, device=device).view(1, 3, 1, 1) for one in (built.input.mean, built.input.std))
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
     def run() -> None:
         for step in range(num_steps):
@@ -167,9 +166,7 @@ def plain_loop(
             labels_N = torch.from_numpy(batch.labels_N).to(device, non_blocking=True)
             images_NCHW = pixels_NHWC.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.partition(":")[0], dtype=dtype, enabled=dtype is not None):
-                logits_NC = model(images_NCHW)
-            loss = torch.nn.functional.cross_entropy(logits_NC.float(), labels_N)
+            loss = torch.nn.functional.cross_entropy(module(images_NCHW), labels_N)
             loss.backward()
             optimizer.step()
             schedule.step()
@@ -220,8 +217,9 @@ def main() -> None:
     batches = batches_of(4, options.batch_size, crop, num_classes)
     fresh = [build_model(entry, cache_folder=Path(), with_weights=False) for _ in range(2)]
     with arithmetic("fp32"):
-        ours = our_loop(fresh[0], recipe, batches, options.steps, num_classes, options.device, "fp32")
-        plain = plain_loop(fresh[1], recipe, batches, options.steps, options.device, "fp32")
+        stepper = our_stepper(fresh[0], recipe, options.steps, num_classes, crop, options.device, "fp32")
+        ours = our_loop(stepper, recipe, batches, options.steps)
+        plain = plain_loop(fresh[1], recipe, batches, options.steps, options.device)
         ratios = interleaved(ours, plain, options.pairs, time.process_time if options.cpu_time else time.perf_counter)
     low, _, high = quantiles(ratios, n=4)
     print(

@@ -96,7 +96,7 @@ def _of_training(name: str, title: str, what: str, *, unit: str, digits: int) ->
         digits=digits,
         unit=unit,
         higher_is_better=False,
-        width=128,
+        width=148,
     )
 
 
