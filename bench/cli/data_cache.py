@@ -62,7 +62,7 @@ def list_caches(cache_dir: Path, as_json: bool) -> None:
       bench data cache list
     """
     from bench.data.cache_folder import list_crops
-    from bench.data.resized import list_resized
+    from bench.data.resized_folder import list_resized
 
     stored = list_crops(cache_dir)
     if as_json:
@@ -183,7 +183,7 @@ def prune(keys: tuple[str, ...], older_than: float | None, everything: bool, cac
       bench data cache prune --all
     """
     from bench.data.cache_folder import StoredCrops, choose_crops, list_crops, not_used_for, remove_crops
-    from bench.data.resized import StoredResized, list_resized, remove_resized
+    from bench.data.resized_folder import StoredResized, list_resized, remove_resized
     from bench.errors import UsageError
 
     if not keys and older_than is None and not everything:

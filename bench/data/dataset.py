@@ -18,7 +18,8 @@ import numpy.typing as npt
 from bench.data.classes import ClassTable, class_table, is_wnid
 from bench.data.folder_classes import ANY_FOLDERS, folder_classes
 from bench.data.groundtruth import find_labels
-from bench.data.layouts import ImageFile, Layout, Listing, image_number, list_images, locate
+from bench.data.layouts import ImageFile, Layout, Listing, image_number, locate
+from bench.data.listing import list_images
 from bench.errors import DataError, UsageError, nearest
 from bench.records.protocol import DatasetSpec
 

@@ -1,4 +1,4 @@
-"""Layouts: where people keep ILSVRC images below a folder, found and listed without opening an image.
+"""Layouts: where people keep ILSVRC images below a folder, found without opening an image.
 
     wnid-folders   <split>/<WNID>/*.JPEG
     flat           <split>/ILSVRC2012_val_00000001.JPEG, classes in the development kit's ground truth
@@ -8,24 +8,32 @@
     webdataset     <split>/*.tar, or *<split>*.tar beside each other, with a class index or WNID beside each image
 
 The folder that is given may hold the split's folder or be it.
-Nothing is judged here: unknown folders and stray files are listed, and `bench.data.dataset` decides.
+`bench.data.listing` lists what lies there.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from bench.data.classes import is_wnid
-from bench.data.tar_index import Member, class_tar_members, shard_members
 from bench.errors import DataError
 
-__all__ = ["ImageFile", "Layout", "Listing", "Place", "image_number", "is_there", "list_images", "locate"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageFile",
+    "Layout",
+    "Listing",
+    "Place",
+    "image_number",
+    "is_there",
+    "locate",
+    "scan",
+]
 
 Layout = Literal["wnid-folders", "flat", "kaggle", "tar", "class-tars", "webdataset"]
 
@@ -139,7 +147,7 @@ def _candidates(root: Path, split: str) -> list[Path]:
 def _recognise(folder: Path, root: Path, split: str) -> Place | None:
     """What layout a folder has; None when it is not the split's folder."""
     has_folders = has_wnids = has_numbered = False
-    for entry in _scan(folder):
+    for entry in scan(folder):
         if entry.is_dir():
             has_folders = True
             has_wnids = has_wnids or is_wnid(entry.name)
@@ -159,7 +167,7 @@ def _recognise(folder: Path, root: Path, split: str) -> Place | None:
 
 def _recognise_tars(folder: Path, root: Path, split: str) -> Place | None:
     """Tars of a class each, or shards; those in a folder that is not the split's own have to name the split."""
-    names = sorted(entry.name for entry in _scan(folder) if entry.name.endswith(".tar") and not entry.is_dir())
+    names = sorted(entry.name for entry in scan(folder) if entry.name.endswith(".tar") and not entry.is_dir())
     of_classes = [folder / name for name in names if is_wnid(name.removesuffix(".tar"))]
     if of_classes and folder.name == split:
         return Place("class-tars", folder, root, has_class_folders=True, tars=tuple(of_classes))
@@ -170,7 +178,7 @@ def _recognise_tars(folder: Path, root: Path, split: str) -> Place | None:
 
 
 def _nothing_found(root: Path, split: str) -> str:
-    found = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in _scan(root))
+    found = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in scan(root))
     shown = ", ".join(found[:8]) + (f" and {len(found) - 8:,} more" if len(found) > 8 else "")
     wanted = [f"{split}/<WNID>/*.JPEG", f"ILSVRC/Data/CLS-LOC/{split}/"]
     if split == "val":
@@ -180,129 +188,14 @@ def _nothing_found(root: Path, split: str) -> str:
     return f"holds no {split} images; looked for {', '.join(wanted)}; found {shown or 'an empty folder'}"
 
 
-def list_images(place: Place, *, index_folder: Path | None = None) -> Listing:
-    """All images of a place, whatever classes they belong to.
-
-    Args:
-        place: Where.
-        index_folder: Where indexes of tars are kept; None reads their headers each time.
+def scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder, in no order.
 
     Raises:
-        DataError: A folder or a tar cannot be read.
+        DataError: It cannot be read.
     """
-    if place.layout == "tar":
-        return _list_tar(place)
-    if place.layout == "class-tars":
-        return _list_class_tars(place, index_folder)
-    if place.layout == "webdataset":
-        return _list_shards(place, index_folder)
-    return _list_tree(place) if place.has_class_folders else _list_flat(place)
-
-
-def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             yield from entries
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error}); check its permissions", path=folder) from error
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - 1.3 million names
-
-
-def _is_in_the_way(name: str, *, among_images: bool) -> bool:
-    """Whether a file that is no image should worry someone.
-
-    Hidden files count when they look like images (`._x.JPEG`, which other loaders count as images), any other
-    file only in a folder that is there for images alone.
-    """
-    if name.startswith("."):
-        return _is_image_name(name.lstrip("._"))
-    return among_images
-
-
-def _list_tree(place: Place) -> Listing:
-    images: list[ImageFile] = []
-    folders: list[str] = []
-    strays: list[Path] = []
-    for entry in _scan(place.path):
-        if entry.is_dir():
-            if not entry.name.startswith("."):
-                folders.append(entry.name)
-        elif _is_image_name(entry.name) or _is_in_the_way(entry.name, among_images=place.path != place.root):
-            strays.append(place.path / entry.name)
-    for name in sorted(folders):
-        folder = place.path / name
-        for entry in _scan(folder):
-            if _is_image_name(entry.name) and not entry.is_dir():
-                images.append(ImageFile(entry.name.rpartition(".")[0], name, folder / entry.name, 0, None))
-            elif entry.is_dir() or _is_in_the_way(entry.name, among_images=True):
-                strays.append(folder / entry.name)
-    return Listing(place, tuple(images), tuple(sorted(folders)), tuple(sorted(strays)))
-
-
-def _list_flat(place: Place) -> Listing:
-    images: list[ImageFile] = []
-    strays: list[Path] = []
-    alone = place.path != place.root
-    for entry in _scan(place.path):
-        if entry.is_dir():
-            if alone and not entry.name.startswith("."):
-                strays.append(place.path / entry.name)
-        elif _is_image_name(entry.name):
-            images.append(ImageFile(entry.name.rpartition(".")[0], None, place.path / entry.name, 0, None))
-        elif _is_in_the_way(entry.name, among_images=alone):
-            strays.append(place.path / entry.name)
-    return Listing(place, tuple(images), (), tuple(sorted(strays)))
-
-
-def _list_tar(place: Place) -> Listing:
-    images: list[ImageFile] = []
-    strays: list[Path] = []
-    try:
-        with tarfile.open(place.path, "r:") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if member.isfile() and _is_image_name(name):
-                    stem = name.rpartition(".")[0]
-                    images.append(ImageFile(stem, None, place.path, member.offset_data, member.size))
-                elif not member.isdir() and _is_in_the_way(name, among_images=True):
-                    strays.append(place.path / member.name)
-    except (tarfile.TarError, OSError) as error:
-        raise DataError(f"is not a whole, uncompressed tar ({error}); download it again", path=place.path) from error
-    return Listing(place, tuple(images), (), tuple(sorted(strays)))
-
-
-def _list_class_tars(place: Place, index_folder: Path | None) -> Listing:
-    images: list[ImageFile] = []
-    folders: set[str] = set()
-    strays: list[Path] = []
-    for path in place.tars:
-        for member in class_tar_members(path, index_folder=index_folder):
-            parts = PurePosixPath(member.name).parts
-            inner = next((part for part in parts[:-1] if part.endswith(".tar")), path.name)
-            folder = inner.removesuffix(".tar")
-            folders.add(folder)
-            _take(member, path, parts[-1], folder, images, strays)
-    return Listing(place, tuple(images), tuple(sorted(folders)), tuple(sorted(strays)))
-
-
-def _list_shards(place: Place, index_folder: Path | None) -> Listing:
-    images: list[ImageFile] = []
-    for path in place.tars:
-        for member in shard_members(path, index_folder=index_folder):
-            # A sample's other files, such as captions, are no business of ours.
-            _take(member, path, PurePosixPath(member.name).name, None, images, [])
-    return Listing(place, tuple(images), (), ())
-
-
-def _take(
-    member: Member, path: Path, name: str, folder: str | None, images: list[ImageFile], strays: list[Path]
-) -> None:
-    """Puts a tar's member where it belongs."""
-    if _is_image_name(name):
-        stem = name.rpartition(".")[0]
-        images.append(ImageFile(stem, folder, path, member.offset, member.num_bytes, member.label))
-    elif _is_in_the_way(name, among_images=True):
-        strays.append(path / member.name)

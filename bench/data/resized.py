@@ -19,8 +19,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple, Self
 
@@ -40,18 +38,18 @@ from bench.records.names import Sha256
 from bench.records.protocol import Geometry
 
 __all__ = [
+    "RECORD_FILE",
     "ResizedImages",
     "ResizedRecord",
-    "StoredResized",
     "fill_resized",
     "find_resized",
-    "list_resized",
-    "remove_resized",
+    "images_in",
+    "part_path",
 ]
 
 _IMAGES_A_PART = 1024
 _HEADER = np.dtype([("width", "<u4"), ("height", "<u4"), ("checksum", "<u8")])
-_RECORD_FILE = "resized.json"
+RECORD_FILE = "resized.json"
 _MARGIN_BYTES = 1 << 30
 """What stays free on the disk."""
 
@@ -121,7 +119,7 @@ class ResizedImages:
         number, row = divmod(position, _IMAGES_A_PART)
         with self._lock:
             if number not in self._parts:
-                self._parts[number] = _opened(_part_path(self.folder, number), _images_in(self.record, number))
+                self._parts[number] = _opened(part_path(self.folder, number), images_in(self.record, number))
             part = self._parts[number]
         if part is None:
             return None
@@ -152,12 +150,12 @@ def find_resized(cache_folder: Path, dataset: Dataset, dataset_digest: str, geom
     record = ResizedRecord.of(dataset, dataset_digest, geometry)
     folder = record.folder(cache_folder)
     try:
-        if ResizedRecord.load(folder / _RECORD_FILE) != record:
+        if ResizedRecord.load(folder / RECORD_FILE) != record:
             return None
     except (RecordError, OSError):
         return None
     with suppress(OSError):  # of another user, say: then its age is not ours to change
-        os.utime(folder / _RECORD_FILE)
+        os.utime(folder / RECORD_FILE)
     return ResizedImages(folder, record)
 
 
@@ -186,11 +184,11 @@ def fill_resized(
     """
     record = ResizedRecord.of(dataset, dataset_digest, geometry)
     folder = record.folder(cache_folder)
-    write_atomic(folder / _RECORD_FILE, record.to_text())
+    write_atomic(folder / RECORD_FILE, record.to_text())
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="bench-resize")
     try:
         for number in range(record.num_parts):
-            path, count = _part_path(folder, number), _images_in(record, number)
+            path, count = part_path(folder, number), images_in(record, number)
             if (part := _opened(path, count)) is not None:
                 os.close(part.file)
             else:
@@ -202,87 +200,13 @@ def fill_resized(
     return ResizedImages(folder, record)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredResized:
-    """Resized images in a cache folder."""
-
-    folder: Path
-    """Where they lie."""
-    record: ResizedRecord
-    """What they are."""
-    num_filled: int
-    """How many images are there."""
-    disk_bytes: int
-    """What they take of the disk."""
-    last_used: datetime
-    """When a run last opened them."""
-
-    @property
-    def key(self) -> str:
-        """The folder's name."""
-        return self.folder.name
-
-
-def list_resized(cache_folder: Path) -> list[StoredResized]:
-    """All folders of resized images in a cache folder, sorted; those without a valid record are passed over.
-
-    Raises:
-        StoreError: A folder cannot be read.
-    """
-    found = []
-    for path in sorted((cache_folder / "resized").glob(f"*/{_RECORD_FILE}")):
-        try:
-            record = ResizedRecord.load(path)
-            last_used = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            parts = {_part_path(path.parent, number): _images_in(record, number) for number in range(record.num_parts)}
-            sizes = {part: part.stat().st_size for part in parts if part.is_file()}
-        except RecordError:
-            continue
-        except OSError as error:
-            raise StoreError(f"cannot be read ({error.strerror or error})", path=path.parent) from error
-        found.append(
-            StoredResized(
-                folder=path.parent,
-                record=record,
-                num_filled=sum(parts[part] for part in sizes),
-                disk_bytes=sum(sizes.values()),
-                last_used=last_used,
-            )
-        )
-    return found
-
-
-def remove_resized(stored: StoredResized) -> list[str]:
-    """Removes resized images; a training that reads them goes on with what it has open, and decodes the rest.
-
-    Returns:
-        The names of files in the folder that are not bench's: they stay, and the folder with them.
-
-    Raises:
-        StoreError: A file cannot be removed.
-    """
-    try:
-        # The record last: what is left after a kill is still known for what it is.
-        for part in stored.folder.glob("*.u8"):
-            part.unlink(missing_ok=True)
-        for leftover in stored.folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-        (stored.folder / _RECORD_FILE).unlink(missing_ok=True)
-        others = sorted(path.name for path in stored.folder.iterdir())
-        if not others:
-            stored.folder.rmdir()
-    except FileNotFoundError:  # another process removed it meanwhile
-        return []
-    except OSError as error:
-        raise StoreError(f"cannot be removed ({error.strerror or error})", path=stored.folder) from error
-    return others
-
-
-def _part_path(folder: Path, number: int) -> Path:
+def part_path(folder: Path, number: int) -> Path:
+    """The file of a part."""
     return folder / f"{number:05d}.u8"
 
 
-def _images_in(record: ResizedRecord, number: int) -> int:
+def images_in(record: ResizedRecord, number: int) -> int:
+    """How many images a part holds."""
     return min(_IMAGES_A_PART, record.num_samples - number * _IMAGES_A_PART)
 
 

@@ -13,7 +13,8 @@ from bench.data.contents import digest_of_hashes
 from bench.data.dataset import Sample, samples_of
 from bench.data.examine import Examined, examine_all
 from bench.data.groundtruth import find_labels
-from bench.data.layouts import Listing, Place, list_images, locate
+from bench.data.layouts import Listing, Place, locate
+from bench.data.listing import list_images
 from bench.data.report import Balance, DatasetReport, FileNote, SplitReport
 from bench.errors import DataError
 from bench.records.protocol import DatasetSpec

@@ -9,7 +9,8 @@ import pytest
 
 from bench.data import resized as module
 from bench.data.dataset import Dataset, read_sample
-from bench.data.resized import fill_resized, find_resized, list_resized
+from bench.data.resized import fill_resized, find_resized
+from bench.data.resized_folder import list_resized
 from bench.data.transforms import decode, resized
 from bench.errors import DataError, StoreError
 from bench.records.protocol import Geometry
