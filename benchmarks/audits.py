@@ -1,6 +1,6 @@
 """How far honest models stay from the thresholds of the audits, and what audits cost.
 
-    BENCH_TEST_DATA=/data/bench-test python benchmarks/audits.py [--seeds 20] [--device cpu] [--demo bench-demo]
+    BENCH_TEST_DATA=DIR python benchmarks/audits.py [--seeds 20] [--device cpu] [--demo bench-demo] [--only NAME]
 
 Two pretrained MobileNets answer 300 photographs under `imagenet-val-open`; a convolutional and an attention network of
 torchvision with seeded random weights answer 96 of them, for their arithmetic (their accuracy is chance); with
@@ -65,12 +65,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="audits of each network in each arithmetic")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--demo", type=Path, help="the folder that `bench demo` wrote")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only networks whose name has this in it")
     chosen = parser.parse_args()
     print("\t".join(Line._fields))
     alarms = total = 0
     with tempfile.TemporaryDirectory() as folder:
         for submission, protocol, dataset in _cases(Path(folder), chosen.demo):
-            for precision in PRECISIONS:
+            for precision in PRECISIONS if chosen.only in submission.name else ():
                 # 96 images of random networks in bf16 on a CPU without such instructions take minutes.
                 if precision != "fp32" and submission.name in ARCHITECTURES and chosen.device == "cpu":
                     continue
@@ -104,7 +105,7 @@ def _cases(folder: Path, demo: Path | None) -> Iterator[tuple[LoadedSubmission, 
         yield open_submission(str(made)), protocol, few
     if demo is not None:
         protocol = load_protocol("shapes10-val")
-        drawn = open_dataset(demo / "data", protocol.dataset, allow_partial=True)
+        drawn = open_dataset(demo / "data" / "shapes10", protocol.dataset, allow_partial=True)
         for manifest in sorted((demo / "submissions").glob("*/*/submission.toml")):
             yield open_submission(str(manifest.parent)), protocol, drawn
 
