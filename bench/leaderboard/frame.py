@@ -6,6 +6,7 @@ Rates are fractions from 0 to 1, as in the records. Besides:
 
 - `entry`: `team/name`, what the runs of one submission share;
 - `state`: `current`, `retracted`, `superseded` or `penalised`;
+- `doubt`, for runs whose status verified is not borne out: what they lack;
 - `signature`, for signed runs: `known key`, `unknown key` or `invalid`;
 - `retraction.reason`, `retraction.by`, `retraction.created_at`, `retraction.superseded_by`.
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from bench.records.result import Result
+from bench.records.verified import may_be_verified
 from bench.store import Stored
 
 if TYPE_CHECKING:
@@ -114,6 +116,8 @@ def flat_row(item: Result | Stored) -> dict[str, Any]:
     result, retraction = (item.result, item.retraction) if isinstance(item, Stored) else (item, None)
     row: dict[str, Any] = {"entry": result.entry, "state": "current"}
     _flatten(result, "", row)
+    if result.status == "verified" and (missing := may_be_verified(result.isolation, result.layers, result.audits)):
+        row["doubt"] = "; ".join(missing)
     if retraction is not None:
         row["state"] = retraction.state
         _flatten(retraction, "retraction.", row)

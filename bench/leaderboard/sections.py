@@ -129,11 +129,12 @@ def _section(
     titles = [protocol_titles.get(item.result.protocol.id, item.result.protocol.id) for item in runs]
     costs = {_cost(name, item.result): None for item in runs for name in sorted(item.result.costs)}
     environment = {pair: None for item in runs for pair in item.result.environment.items()}
+    trust = None if is_joint else trust_of(result, entry.signatures.get(stored.run, UNSIGNED))
     return Section(
         id="reported" if is_joint else result.protocol.id,
         title="Reported numbers" if is_joint else titles[0],
         status=status_words(stored),
-        meaning=_MEANINGS.get(status_words(stored).removesuffix(", partial"), ""),
+        meaning=_meaning(stored, trust),
         is_joint=is_joint,
         reasons=_reasons(entry, runs, titles),
         retraction=stored.retraction,
@@ -149,8 +150,15 @@ def _section(
         classes_csv=f"{entry.slug}.{result.protocol.id}.classes.csv",
         reliability=None if breakdown is None else reliability_of(breakdown.reliability),
         training=None if (attempts := entry.attempts.get(stored.run)) is None else training_of(result, attempts),
-        trust=None if is_joint else trust_of(result, entry.signatures.get(stored.run, UNSIGNED)),
+        trust=trust,
     )
+
+
+def _meaning(stored: Stored, trust: Trust | None) -> str:
+    words = status_words(stored).removesuffix(", partial")
+    if words == "verified" and trust is not None and trust.doubts:
+        return "Says verified, without what that needs"
+    return _MEANINGS.get(words, "")
 
 
 def _notes(results: Sequence[Result]) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def test_a_failed_audit_is_on_the_page(make_result: Callable[..., Result], store
 
     assert "The run failed: audit_fail" in page
     assert "9 of 9 &lt;i&gt;images&lt;/i&gt; moved." in page
-    assert "Rule A1 &lt;b&gt;holds&lt;/b&gt;" in page
+    assert "A1 Rule A1 &lt;b&gt;holds&lt;/b&gt;" in page
 
 
 def test_boards_and_pages_mark_a_signature(make_result: Callable[..., Result], store: Store) -> None:
@@ -135,3 +135,14 @@ def test_broken_keys_are_named_and_the_rest_is_published(make_result: Callable[.
 
     assert [error.path for error in material.broken] == [store.results.parent / "keys.toml"]
     assert material.standings
+
+
+def test_a_status_that_is_not_borne_out_is_marked_on_boards(make_result: Callable[..., Result], store: Store) -> None:
+    """And the page does not say that the maintainers measured it."""
+    store.add(_verified(make_result, isolation="none"))
+    (row,) = table_rows(Material(store, store.results.parent / "boards").standings[0])
+    page = _page(store)
+
+    assert [badge.text for cell in row.cells for badge in cell.badges] == ["not borne out"]
+    assert "Says verified, without what that needs" in page
+    assert "Measured by the maintainers" not in page
