@@ -53,7 +53,9 @@ def run_session(session: Session, images: TrainingImages | None) -> Outcome:
         BenchError: See `bench.training.train.train`.
     """
     from bench.backends.arithmetic import arithmetic
+    from bench.backends.memory import keep_freed_memory
 
+    keep_freed_memory()
     with ExitStack() as held:
         held.enter_context(arithmetic(session.precision, deterministic=session.deterministic))
         held.enter_context(own_generators(session.device))
