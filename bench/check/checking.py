@@ -10,7 +10,7 @@ from bench.check.challenges import look_at_challenge, look_at_ledger
 from bench.check.context import Context
 from bench.check.declared import look_at_board, look_at_protocol
 from bench.check.results import look_at_result
-from bench.check.rule import Finding
+from bench.check.rule import Finding, finding
 from bench.check.submissions import LookedAt, look_at_submission
 from bench.check.targets import Kind, Target
 
@@ -47,8 +47,16 @@ LOOKS: dict[Kind, Callable[[Path, Context], LookedAt]] = {
 """From a kind of target to the look at it."""
 
 
+_RULE_OF: dict[Kind, str] = {"result": "R01", "board": "B01", "protocol": "M01", "challenge": "C02", "ledger": "C01"}
+"""From a kind of single file to the rule that it breaks where it is none."""
+
+
 def check_target(target: Target, context: Context) -> Checked:
     """All findings about one target."""
-    label, findings, notes = LOOKS[target.kind](target.path, context)
+    if target.kind in _RULE_OF and not target.path.is_file():  # a pipe would be waited for
+        looked = LookedAt(str(target.path), [finding(_RULE_OF[target.kind], "is no plain file", target.path)], [])
+    else:
+        looked = LOOKS[target.kind](target.path, context)
+    label, findings, notes = looked
     path = target.path.parent if target.kind == "submission" else target.path
     return Checked(kind=target.kind, path=path, label=label, findings=tuple(findings), notes=tuple(notes))

@@ -60,7 +60,7 @@ def _names_below(root: Path) -> dict[str, dict[str, str]]:
 
 def _team_title(path: Path) -> str | None:
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
+        if not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
             return None
         title = read_toml(path).get("team_title")
     except (RecordError, OSError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from bench.challenge.loaded import CHALLENGE_FILE
-from bench.errors import RecordError, UsageError
+from bench.errors import RecordError, StoreError, UsageError
 from bench.files import read_toml
 from bench.models.source import MANIFEST
 
@@ -17,6 +17,7 @@ __all__ = ["Kind", "Target", "targets_below"]
 
 Kind = Literal["submission", "result", "board", "protocol", "challenge", "ledger", "changes", "waivers"]
 
+_MAX_TOML_BYTES = 1 << 20
 _RESULT = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}\.json")
 _NAMED: dict[str, Kind] = {"ledger.jsonl": "ledger", CHALLENGE_FILE: "challenge"}
 """Files whose name says what they are."""
@@ -35,6 +36,7 @@ def targets_below(path: Path) -> list[Target]:
 
     Raises:
         UsageError: There is none, or the file is none of these.
+        StoreError: A folder cannot be listed.
     """
     if not path.is_dir():
         return [_target(path)]
@@ -68,7 +70,7 @@ def _target(path: Path) -> Target:
 
 def _below(folder: Path) -> Iterator[Target]:
     """Walks a folder; what lies in a submission's folder belongs to the submission."""
-    for current, folders, files in os.walk(folder):
+    for current, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # A manifest that is a link or a pipe is still a manifest: the check says what is wrong with it.
         if MANIFEST in files:
@@ -85,8 +87,15 @@ def _below(folder: Path) -> Iterator[Target]:
                 yield Target(kind, path)
 
 
+def _refuse(error: OSError) -> None:
+    """What cannot be listed must not look as if nothing were wrong with it."""
+    raise StoreError(f"cannot be read ({error.strerror or error})", path=error.filename) from error
+
+
 def _kind_of(path: Path) -> Kind | None:
     """Whether a TOML file is a `board` or a `protocol`, by its keys; None where it is neither."""
+    if not path.is_file() or path.stat().st_size > _MAX_TOML_BYTES:
+        return None  # a pipe would be waited for
     try:
         keys = read_toml(path).keys()
     except RecordError:

@@ -319,6 +319,41 @@ def test_36_more_code_than_anybody_reads_is_not_parsed(tmp_path: Path) -> None:
     assert len([item for item in findings if item.rule == "L39"]) < 20
 
 
+@pytest.mark.parametrize(
+    "name", ["20260801T101500Z-000000000000.json", "ledger.jsonl", "challenge.toml", "b.toml", "a/submission.toml"]
+)
+def test_36_no_pipe_is_waited_for(tmp_path: Path, name: str) -> None:
+    """Wherever it lies among what is checked."""
+    made = submission(tmp_path)
+    (tmp_path / "acme" / "a").mkdir()
+    os.mkfifo(tmp_path / "acme" / name)
+    findings = found(tmp_path, run_model=False)
+
+    assert rules(findings) <= {"R01", "C01", "C02", "L10"}
+    assert bool(findings) == (name != "b.toml")  # nobody knows what it would be
+    assert found(made, run_model=False) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="dropping the uid needs root")
+def test_36_a_folder_that_cannot_be_listed_is_no_empty_folder(tmp_path: Path) -> None:
+    """Nothing checked must not look like nothing wrong."""
+    import subprocess
+    import sys
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as base:  # pytest's own folders are closed to other users
+        Path(base).chmod(0o755)
+        submission(Path(base))
+        (Path(base) / "closed").mkdir(mode=0)
+        code = (
+            "import os; from pathlib import Path; from bench.check.targets import targets_below\n"
+            "from bench.errors import StoreError\nos.setuid(65534)\n"
+            f"try: print(targets_below(Path({base!r})))\nexcept StoreError as error: print(error)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "closed: cannot be read (Permission denied)" in done.stdout
+
+
 # 37: names
 
 
