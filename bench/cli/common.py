@@ -123,8 +123,12 @@ def cache_folder_of(cache_dir: Path | None, no_cache: bool) -> Path | None:
     return None if no_cache else cache_dir or default_cache_folder()
 
 
-def show_estimate(estimate: Estimate | None) -> str:
+def show_estimate(estimate: Estimate | None, *, is_rate: bool = False) -> str:
     """A metric and its interval for a terminal: rates in percent, other metrics as they are.
+
+    Args:
+        estimate: The metric; what has a count is a rate.
+        is_rate: It is one without a count, such as a mean over the attempts of a training.
 
     >>> from bench.records import Estimate
     >>> show_estimate(Estimate(value=0.5, ci_low=0.4, ci_high=0.6, num_samples=10, count=5))
@@ -132,7 +136,7 @@ def show_estimate(estimate: Estimate | None) -> str:
     """
     if estimate is None:
         return "-"
-    scale, digits = (100, 2) if estimate.count is not None else (1, 4)
+    scale, digits = (100, 2) if estimate.count is not None or is_rate else (1, 4)
     interval = ""
     if estimate.ci_low is not None and estimate.ci_high is not None:
         interval = f" [{scale * estimate.ci_low:.{digits}f}, {scale * estimate.ci_high:.{digits}f}]"

@@ -130,7 +130,7 @@ def _results(results: Path) -> Rows:
             stored.result.entry,
             stored.result.protocol.id,
             "retracted" if stored.retraction else stored.result.status,
-            show_estimate(stored.result.metrics.get("top1")),
+            show_estimate(stored.result.metrics.get("top1"), is_rate=True),
             f"{stored.result.dataset.num_samples:,}",
         ]
         for stored in scan.stored

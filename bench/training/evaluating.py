@@ -24,7 +24,7 @@ from bench.data.cache import CropCache, open_crops
 from bench.data.dataset import Dataset
 from bench.data.loader import Batch, batches_a_turn, iter_batches
 from bench.data.transforms import geometry_of
-from bench.errors import BenchError, SubmissionError, UsageError
+from bench.errors import BenchError, TimeLimitError, UsageError
 from bench.metrics.base import Answers
 from bench.metrics.scoring import estimate
 from bench.models.build import BuiltModel
@@ -36,19 +36,13 @@ from bench.records.submission import InputSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["METRICS_IN_TRAINING", "PRECISION", "Evaluated", "EvaluationTookTooLongError", "Evaluator", "share_of"]
+__all__ = ["METRICS_IN_TRAINING", "PRECISION", "Evaluated", "Evaluator", "share_of"]
 
 METRICS_IN_TRAINING = ("top1", "top5", "nll")
 """What is measured between epochs; the rest needs a whole `bench evaluate`."""
 PRECISION: Precision = "fp32"
 """In which arithmetic networks are evaluated while they are trained."""
 DEFAULT_CAP_S = 3600.0
-
-
-class EvaluationTookTooLongError(SubmissionError):
-    """One evaluation took longer than it may: time that no clock counts is no place to compute in."""
-
-    outcome = "timeout"
 
 
 class Evaluated(NamedTuple):
@@ -83,7 +77,7 @@ class Evaluator:
     batch_size: int | None = None
     """Images a batch; None for the device's default."""
     cap_s: float = DEFAULT_CAP_S
-    """The longest that one evaluation may take."""
+    """The longest that one evaluation may take: time that no clock counts is no place to compute in."""
     spent_s: list[float] = field(default_factory=list)
     """The seconds of every evaluation so far: a clock of its own, beside that of the training."""
 
@@ -97,7 +91,7 @@ class Evaluator:
 
         Raises:
             SubmissionError: The network raised, or its logits are not finite or of a wrong shape.
-            EvaluationTookTooLongError: It took longer than `cap_s`.
+            TimeLimitError: It took longer than `cap_s`.
             DataError: An image cannot be decoded.
         """
         if self.protocol.kind != "evaluate":
@@ -169,7 +163,7 @@ class Evaluator:
 
         def check(_: int, __: int) -> None:
             if time.perf_counter() > deadline:
-                raise EvaluationTookTooLongError(
+                raise TimeLimitError(
                     f"the evaluation took longer than {self.cap_s:g} s, which is all it may take beside the training; "
                     "a network that computes so long belongs to another protocol"
                 )

@@ -54,7 +54,7 @@ def attempt_of(
         compile_s=_rounded(_last(events, "compile").get("seconds")),
         train_s=_rounded(last.get("train_s")) or 0.0,
         wait_s=_rounded(last.get("wait_s")),
-        evaluate_s=_rounded(sum(event["seconds"] for event in events if event["kind"] == "evaluate")),
+        evaluate_s=_rounded(last.get("evaluate_s", _sum_of_evaluations(events))),
         pflop=_pflop(flops_img, images),
         energy_j=_rounded(last.get("energy_j")),
         peak_memory_mib=_rounded(last.get("peak_memory_mib")),
@@ -119,6 +119,11 @@ def _reached(events: Events, recipe: Recipe, final: Mapping[str, Final]) -> Reac
         pflop=_pflop(_last(events, "start").get("flops_img"), found["images"]),
         energy_j=_rounded(found.get("energy_j")),
     )
+
+
+def _sum_of_evaluations(events: Events) -> float:
+    """Where the last event does not say it, as that of a failure."""
+    return float(sum(event["seconds"] for event in events if event["kind"] == "evaluate"))
 
 
 def _order(recipe: Recipe) -> tuple[str, str]:
