@@ -23,12 +23,14 @@ def bench(
     make_protocol: Callable[..., Protocol],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Callable[..., Result]:
-    """A function that runs a command; the protocols for two classes are there."""
+    """A function that runs a command; the protocols for two classes are there, with keys of the recipe as parameter."""
     evaluation = load_protocol("shapes10-val").as_json()
     evaluation |= {"id": "shapes2-val", "dataset": {"name": "shapes2", "split": "val", "num_samples": 4}}
     evaluation["geometry"] |= {"resize": 36, "crop": 32}
-    training = make_protocol(num_seeds=2, evaluate_every_epochs=1).as_json() | {"evaluate_with": "shapes2-val"}
+    recipe = {"num_seeds": 2, "evaluate_every_epochs": 1} | getattr(request, "param", {})
+    training = make_protocol(**recipe).as_json() | {"evaluate_with": "shapes2-val"}
     folder = tmp_path / "protocols"
     folder.mkdir()
     for content in (evaluation, training):
@@ -75,6 +77,34 @@ def test_two_attempts_become_a_score(
     assert attempts.attempts[0].seed != attempts.attempts[1].seed
     assert json.loads(again.stdout)["result"]["run"] == stored[0].run
     assert "from the store" in again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bench", "epochs", "num_missed"),
+    [
+        ({"num_seeds": 1, "target": {"value": 0.01, "margin": 0.01}}, 1, 0),
+        ({"num_seeds": 1, "target": {"value": 0.98, "margin": 0.1}}, 2, 1),
+    ],
+    indirect=["bench"],
+)
+def test_a_target_ends_a_training_when_it_is_reached(
+    bench: Callable[..., Result], make_network: Callable[..., Path], tmp_path: Path, epochs: int, num_missed: int
+) -> None:
+    """Confirmed twice, or missed after all epochs."""
+    out, results = tmp_path / "out", tmp_path / "results"
+    assert bench("train", make_network(), "--protocol", "shapes2-train", "--out", out).exit_code == 0
+    done = bench("score-training", out / "acme" / "net", "--results", results)
+    (stored,) = Store(results).scan().stored
+    attempts = Store(results).attempts(stored)
+
+    assert done.exit_code == 0, done.output
+    assert attempts is not None
+    assert attempts.attempts[0].epochs == epochs
+    assert stored.result.training is not None
+    assert stored.result.training.num_missed == num_missed
+    assert ("time_to_target_s" in stored.result.costs) == (num_missed == 0)
+    assert ("infinite" in done.stdout) == (num_missed == 1)
 
 
 @pytest.mark.slow
