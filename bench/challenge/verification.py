@@ -62,9 +62,13 @@ def verify_ledger(
     mine = [item for item in results if item.result.ledger and item.result.ledger.challenge == rules.id]
     faults += [f"{ledger.path}: {fault}" for fault in bad_signatures]
     for number, head in sorted((heads or {}).items()):
+        if chain.faults and number > len(entries):
+            continue
         if found := _head_fault(entries, number, head):
             faults.append(f"{ledger.path}: {found}")
     for item in mine:
+        if chain.faults and item.result.ledger and item.result.ledger.sequence > len(entries):
+            continue  # behind the broken line, which is named already, nothing is proved
         faults += [f"{item.path}: {fault}" for fault in _result_faults(entries, item)]
     faults += [f"{ledger.path}: {fault}" for fault in _missing_results(entries, mine)]
     faults += [f"{ledger.path}: {fault}" for fault in _rule_faults(entries, rules)]

@@ -129,7 +129,7 @@ def _results(results: Path) -> Rows:
             stored.run,
             stored.result.entry,
             stored.result.protocol.id,
-            "retracted" if stored.retraction else stored.result.status,
+            stored.retraction.state if stored.retraction else stored.result.status,
             show_estimate(stored.result.metrics.get("top1"), is_rate=True),
             f"{stored.result.dataset.num_samples:,}",
         ]

@@ -32,7 +32,10 @@ Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 
 
 class Entry(FileRecord):
-    """One line of the ledger."""
+    """One line of the ledger.
+
+    A key that is added later has None as its default: what is None is not written, so old lines stay as they are.
+    """
 
     sequence: Annotated[int, Field(gt=0)]
     """The number of the entry, from 1."""

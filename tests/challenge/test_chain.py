@@ -16,6 +16,7 @@ from bench.records.ledger import Entry
 from bench.signing import SecretKey
 
 KEY = SecretKey(b"e" * 32)
+DATA = Path(__file__).parents[1] / "data"
 START = datetime(2026, 10, 1, tzinfo=UTC)
 
 
@@ -150,6 +151,16 @@ def test_deep_and_long_values_are_refused(tmp_path: Path) -> None:
     """Deep nesting and long numbers end in a sentence, too."""
     for line in (b"[" * 100_000, b'{"sequence":' + b"9" * 10_000 + b"}", canonical_json({"a": {}}).encode()):
         assert read_chain(line + b"\n", "demo").faults
+
+
+def test_ledger_of_the_first_version_holds_for_ever() -> None:
+    """A ledger lives for years: keys that are added later do not change how old entries are written."""
+    chain = read_chain((DATA / "ledger-v1.jsonl").read_bytes(), "demo")
+    assert (chain.faults, chain.tail) == ((), b"")
+    assert signature_faults(chain.entries, {KEY.public}) == []
+    assert [entry.action for entry in chain.entries] == [
+        "reserve", "score", "reserve", "refund", "reject", "retract", "supersede", "penalty", "waive",
+    ]  # fmt: skip
 
 
 def test_entries_of_a_newer_bench_are_named_as_such(tmp_path: Path) -> None:

@@ -87,6 +87,15 @@ def test_ledger_made_anew_is_found(played: Office) -> None:
     assert any("the ledger was written anew" in fault for fault in found.faults)
 
 
+def test_first_broken_line_is_not_drowned_in_what_follows(played: Office) -> None:
+    """One edit is one sentence."""
+    content = lines(played)
+    content[0] = content[0].replace(b'"acme"', b'"bcme"')
+    played.ledger.path.write_bytes(b"".join(content))
+    (fault,) = report(played, heads={5: "0" * 12}).faults
+    assert "line 1 was changed" in fault
+
+
 @pytest.mark.parametrize("index", [0, 2, 4])
 def test_removed_line_is_found(played: Office, index: int) -> None:
     """In the middle by the chain, at the end by the results."""
