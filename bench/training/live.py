@@ -249,6 +249,7 @@ def _drawn(picture: Picture) -> RenderableType:
     """The view for rich."""
     from rich.console import Group
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -259,7 +260,8 @@ def _drawn(picture: Picture) -> RenderableType:
     for label, value in rows_of(picture):
         table.add_row(label, escape(value))
     bar = ProgressBar(total=max(1, picture.steps), completed=picture.step, width=60)
-    parts: list[RenderableType] = [Text.from_markup(f"[bold]{picture.title}[/bold]"), bar, table]
+    # A bar alone does not end its line.
+    parts: list[RenderableType] = [Text.from_markup(f"[bold]{picture.title}[/bold]"), Padding(bar, 0), table]
     if picture.note:
         parts.append(Text(picture.note, style="dim"))
     return Group(*parts)

@@ -111,6 +111,10 @@ def test_in_a_terminal_the_view_is_drawn() -> None:
         log.emit("step", **{name: value for name, value in STEP.items() if name not in ("kind", "time")})
     text = stream.getvalue()
 
+    bars = [line for line in text.splitlines() if "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in line]
+
+    assert bars
+    assert not any("epoch" in bar for bar in bars)  # a bar alone does not end its line
     assert "[red]Net" in text
     assert "waiting for data" in text
     assert "1,234" in text
