@@ -23,6 +23,7 @@ from bench.training.events import EventLog
 from bench.training.feeding import TrainingBatch, TrainingImages
 from bench.training.progress import EpochReport, Progress, StepReport, Tally
 from bench.training.randomness import captured_generators
+from bench.training.saying import peak_memory_mib
 from bench.training.signals import StopRequest
 from bench.training.staging import Clock, DeviceBatch, pinned, staged
 from bench.training.step import Stepper
@@ -175,7 +176,7 @@ def _look(loop: Loop, progress: Progress, tally: Tally, clock: _Running, epoch: 
                 learning_rate=progress.learning_rate,
                 img_s=num_images / seconds if seconds else None,
                 wait_share=wait_s / seconds if seconds else None,
-                memory_mib=_memory_mib(loop.stepper.device),
+                memory_mib=peak_memory_mib(loop.stepper.device),
             )
 
 
@@ -195,7 +196,7 @@ def _end_epoch(loop: Loop, progress: Progress, clock: _Running, epoch: int) -> N
         img_s=progress.images / progress.train_s if progress.train_s else None,
         train_s=progress.train_s,
         wait_s=progress.wait_s,
-        memory_mib=_memory_mib(loop.stepper.device),
+        memory_mib=peak_memory_mib(loop.stepper.device),
         skipped=progress.num_skipped,
         energy_j=energy_j,
     )
@@ -300,12 +301,3 @@ def _check_finite(report: StepReport, progress: Progress, epoch: int) -> None:
             f"{progress.learning_rate:.3g}: training diverged; normalise within the network, or train under a recipe "
             "with a lower learning rate"
         )
-
-
-def _memory_mib(device: str) -> float | None:
-    """The most memory that a GPU had to give so far; None on other devices."""
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    return torch.cuda.max_memory_allocated(device) / 2**20

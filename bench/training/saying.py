@@ -12,7 +12,7 @@ from bench.training.progress import Progress
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["flops_of", "say_end", "say_failure", "say_ready", "say_start"]
+__all__ = ["flops_of", "peak_memory_mib", "say_end", "say_failure", "say_ready", "say_start"]
 
 
 def say_start(log: EventLog, facts: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ def say_end(log: EventLog, progress: Progress, steps_per_epoch: int, device: str
         start_s=progress.startup_s,
         compile_s=progress.compile_s,
         energy_j=progress.energy_j or None,
-        peak_memory_mib=_peak_memory_mib(device),
+        peak_memory_mib=peak_memory_mib(device),
         num_skipped=progress.num_skipped,
         num_overflows=progress.num_overflows,
         num_restarts=progress.num_restarts,
@@ -96,8 +96,8 @@ def flops_of(module: torch.nn.Module, crop: int) -> int | None:
         return None
 
 
-def _peak_memory_mib(device: str) -> float | None:
-    """The most memory of the device, or of this process where it has none of its own."""
+def peak_memory_mib(device: str) -> float:
+    """The most memory that a GPU had to give so far, or that this process held where there is none, in MiB."""
     if device.startswith("cuda"):
         import torch
 

@@ -141,7 +141,7 @@ def events(out: Path) -> list[dict[str, Any]]:
     """The events without what depends on clocks."""
     lines = (out / "acme" / "net" / "training" / "events.jsonl").read_text().splitlines()
     timed = {"time", "seconds", "train_s", "wait_s", "evaluate_s", "start_s", "compile_s", "img_s", "wait_share"}
-    timed |= {"peak_memory_mib", "num_restarts"}
+    timed |= {"memory_mib", "peak_memory_mib", "num_restarts"}
     found = [{key: value for key, value in json.loads(line).items() if key not in timed} for line in lines]
     return [event for event in found if event["kind"] != "restart"]
 
