@@ -85,11 +85,22 @@ def test_the_end_is_told_from_waiting(pipe: tuple[int, int]) -> None:
     assert reader.is_within_a_frame
 
 
-@pytest.mark.parametrize("payload", [b"[1]", b"1e999x", b"\xff", b"[" * 50_000, b"{" * 9, b'{"a": ' * 20_000, b""])
-def test_texts_that_are_no_objects_are_refused(payload: bytes) -> None:
+NO_OBJECTS = {
+    "list": b"[1]",
+    "no number": b"1e999x",
+    "no UTF-8": b"\xff",
+    "deep list": b"[" * 50_000,
+    "deep object": b'{"a": ' * 20_000,
+    "cut off": b"{" * 9,
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", NO_OBJECTS)
+def test_texts_that_are_no_objects_are_refused(name: str) -> None:
     """With a ValueError, whatever they are."""
     with pytest.raises(ValueError, match="."):
-        parsed(payload)
+        parsed(NO_OBJECTS[name])
 
 
 def test_places_survive() -> None:
