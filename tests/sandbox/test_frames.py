@@ -99,7 +99,7 @@ NO_OBJECTS = {
 @pytest.mark.parametrize("name", NO_OBJECTS)
 def test_texts_that_are_no_objects_are_refused(name: str) -> None:
     """With a ValueError, whatever they are."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parsed(NO_OBJECTS[name])
 
 
