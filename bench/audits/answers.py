@@ -18,8 +18,8 @@ _MOST_CHANGED = 0.001
 _MOST_DROP = 0.10
 """How much accuracy may drop on changed copies, by the lower end of the drop's interval.
 
-Networks on photographs lose nothing on mirrored and up to three points on shifted copies (`benchmarks/audits.py`); a
-table of known images loses all that it had.
+With pretrained networks on photographs, and small ones on drawn shapes, that end stays below 1.5 points
+(`benchmarks/audits.py`); a table of known images loses all that it had.
 """
 _FEWEST_COPIES = 30
 _FEWEST_ALONE = 4
