@@ -18,16 +18,16 @@ from bench.records.recipe import Recipe
 from bench.training.checkpoint import Saver
 from bench.training.distributed import StopVote, World
 from bench.training.energy import EnergyMeter
-from bench.training.evaluating import Evaluated, Evaluator
+from bench.training.epoch_end import end_epoch
+from bench.training.evaluating import Evaluator
 from bench.training.events import EventLog
 from bench.training.feeding import TrainingBatch, TrainingImages
 from bench.training.progress import EpochReport, Progress, StepReport, Tally
 from bench.training.randomness import captured_generators
 from bench.training.saying import peak_memory_mib
 from bench.training.signals import StopRequest
-from bench.training.staging import Clock, DeviceBatch, pinned, staged
+from bench.training.staging import DeviceBatch, RunningClock, pinned, staged
 from bench.training.step import Stepper
-from bench.training.target import passes
 
 __all__ = ["Loop", "run_epochs"]
 
@@ -96,7 +96,7 @@ def run_epochs(loop: Loop, progress: Progress) -> None:
 
 def _run_epoch(loop: Loop, progress: Progress, vote: StopVote, epoch: int, first_step: int) -> None:
     """Trains one epoch, from some step on."""
-    steps, tally, clock = loop.images.num_steps, Tally(loop.world), _Running(progress)
+    steps, tally, clock = loop.images.num_steps, Tally(loop.world), RunningClock(progress)
     batches = loop.images.epoch(
         epoch,
         seed=loop.stepper.seed,
@@ -123,39 +123,13 @@ def _run_epoch(loop: Loop, progress: Progress, vote: StopVote, epoch: int, first
             if is_saved or progress.step % loop.steps_a_report == 0:
                 _look(loop, progress, tally, clock, epoch)
             if is_last:
-                _end_epoch(loop, progress, clock, epoch)
+                end_epoch(loop, progress, clock, epoch)
             if is_saved:
                 _save(loop, progress)
                 clock.leave_out()
 
 
-class _Running(Clock):
-    """Adds the seconds of the training to its progress, but for those that are left out."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._progress = progress
-        self._since = time.perf_counter()
-        self._window = (progress.train_s, progress.wait_s)
-
-    def stop(self) -> None:
-        """Counts the seconds until now."""
-        now = time.perf_counter()
-        self._progress.train_s += now - self._since
-        self._progress.wait_s += self.wait_s
-        self._since, self.wait_s = now, 0.0
-
-    def leave_out(self) -> None:
-        """Does not count the seconds since the last `stop`."""
-        self._since = time.perf_counter()
-
-    def take_window(self) -> tuple[float, float]:
-        """Seconds, and seconds of waiting, since the last call."""
-        before, self._window = self._window, (self._progress.train_s, self._progress.wait_s)
-        return self._window[0] - before[0], self._window[1] - before[1]
-
-
-def _look(loop: Loop, progress: Progress, tally: Tally, clock: _Running, epoch: int) -> None:
+def _look(loop: Loop, progress: Progress, tally: Tally, clock: RunningClock, epoch: int) -> None:
     """Reads the losses of the steps since the last look, and writes an event where one is due."""
     reports = tally.read()
     clock.stop()
@@ -178,82 +152,6 @@ def _look(loop: Loop, progress: Progress, tally: Tally, clock: _Running, epoch: 
                 wait_share=wait_s / seconds if seconds else None,
                 memory_mib=peak_memory_mib(loop.stepper.device),
             )
-
-
-def _end_epoch(loop: Loop, progress: Progress, clock: _Running, epoch: int) -> None:
-    """Writes the epoch's event, and evaluates where the recipe says so."""
-    report = progress.take_epoch(epoch + 1)
-    progress.epochs = report.epoch
-    energy_j = _energy_j(loop, progress)
-    loop.log.emit(
-        "epoch",
-        epoch=report.epoch,
-        step=progress.step,
-        images=progress.images,
-        loss=report.loss,
-        top1=None if loop.recipe.mixes else report.top1,
-        learning_rate=progress.learning_rate,
-        img_s=progress.images / progress.train_s if progress.train_s else None,
-        train_s=progress.train_s,
-        wait_s=progress.wait_s,
-        memory_mib=peak_memory_mib(loop.stepper.device),
-        skipped=progress.num_skipped,
-        energy_j=energy_j,
-    )
-    if loop.on_epoch is not None:
-        loop.on_epoch(report)
-    every, is_last = loop.recipe.evaluate_every_epochs, report.epoch == loop.recipe.epochs
-    reached = False
-    if loop.evaluator is not None and (is_last or (every > 0 and report.epoch % every == 0)):
-        reached = _evaluate(loop, progress, loop.evaluator, report.epoch, energy_j)
-    progress.finished = is_last or reached
-    clock.leave_out()
-
-
-def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int, energy_j: float | None) -> bool:
-    """Evaluates the last weights and their average; returns whether those that are ranked reached the target."""
-    learner, recipe = loop.stepper.learner, loop.recipe
-    last = evaluator.evaluate(learner.module)
-    averaged = None if learner.average is None else evaluator.evaluate(learner.average.module)
-    progress.evaluate_s += last.seconds + (averaged.seconds if averaged is not None else 0.0)
-    ranked_module, ranked = learner.module, last
-    if recipe.ranked_weights == "ema" and learner.average is not None and averaged is not None:
-        ranked_module, ranked = learner.average.module, averaged
-    if (top1 := ranked.metrics["top1"].value) > progress.best.get("top1", -1.0):
-        progress.best = {"top1": top1, "epoch": float(epoch)}
-    place = {"epoch": epoch, "step": progress.step, "images": progress.images}
-    loop.log.emit(
-        "evaluate",
-        **place,
-        metrics=_values(last),
-        ema_metrics=None if averaged is None else _values(averaged),
-        seconds=last.seconds + (averaged.seconds if averaged is not None else 0.0),
-        num_samples=last.metrics["top1"].num_samples,
-        train_s=progress.train_s,
-        energy_j=energy_j,
-    )
-    reached = False
-    if recipe.target is not None and passes(recipe.target, ranked.metrics):
-        again = evaluator.evaluate(ranked_module)
-        progress.evaluate_s += again.seconds
-        reached = passes(recipe.target, again.metrics)
-        value, confirmed = (found.metrics[recipe.target.metric].value for found in (ranked, again))
-        clocks = {"train_s": progress.train_s, "energy_j": energy_j}
-        loop.log.emit("target", **place, value=value, confirmed=confirmed, reached=reached, **clocks)
-    return reached
-
-
-def _energy_j(loop: Loop, progress: Progress) -> float | None:
-    """The energy of all devices so far, in joules; None where one does not tell it."""
-    parts = loop.world.gather(loop.energy.joules())
-    if any(part is None for part in parts):
-        return None
-    progress.energy_j = sum(parts)
-    return progress.energy_j
-
-
-def _values(evaluated: Evaluated) -> dict[str, float]:
-    return {name: found.value for name, found in evaluated.metrics.items()}
 
 
 def _save(loop: Loop, progress: Progress) -> None:

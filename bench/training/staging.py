@@ -13,22 +13,48 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.training.progress import Progress
+
 if TYPE_CHECKING:
     import torch
 
     from bench.training.feeding import TrainingBatch
 
-__all__ = ["Clock", "DeviceBatch", "pinned", "staged"]
+__all__ = ["Clock", "DeviceBatch", "RunningClock", "pinned", "staged"]
 
 
 class Clock:
-    """Where the seconds of a training go."""
+    """The seconds spent waiting for batches."""
 
     def __init__(self) -> None:
         self.wait_s = 0.0
-        """Waiting for the next batch."""
-        self.train_s = 0.0
-        """Steps, and waiting for their batches."""
+        """Since it was last set to zero."""
+
+
+class RunningClock(Clock):
+    """Adds the seconds of the training to its progress, but for those that are left out."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+        self._since = time.perf_counter()
+        self._window = (progress.train_s, progress.wait_s)
+
+    def stop(self) -> None:
+        """Counts the seconds until now."""
+        now = time.perf_counter()
+        self._progress.train_s += now - self._since
+        self._progress.wait_s += self.wait_s
+        self._since, self.wait_s = now, 0.0
+
+    def leave_out(self) -> None:
+        """Does not count the seconds since the last `stop`."""
+        self._since = time.perf_counter()
+
+    def take_window(self) -> tuple[float, float]:
+        """Seconds, and seconds of waiting, since the last call."""
+        before, self._window = self._window, (self._progress.train_s, self._progress.wait_s)
+        return self._window[0] - before[0], self._window[1] - before[1]
 
 
 class DeviceBatch(NamedTuple):
