@@ -29,8 +29,8 @@ __all__ = ["LOG_PROB_TOLERANCE", "Difference", "Reproduced", "check_identity", "
 LOG_PROB_TOLERANCE: dict[Precision, float] = {"fp32": 0.01, "tf32": 0.2, "bf16": 0.5, "fp16": 0.2}
 """How far natural-log probabilities may lie apart on another kind of machine; on the same kind all bits must be equal.
 
-Logits reach some 20, and other kernels move them by 1e-6 of that in float32 (`benchmarks/audits.py`), and by a few times
-the rounding of a factor in the others, 2^-9 in bf16 and 2^-12 in fp16 and tf32.
+Logits reach some 20, and other kernels move them by 1e-6 of that in float32 (`benchmarks/audits.py`), and by a few
+times the rounding of a factor in the others, 2^-9 in bf16 and 2^-12 in fp16 and tf32.
 """
 
 _KIND_OF_MACHINE = ("cpu", "gpu", "machine", "num_threads", "device", "torch", "cuda", "cudnn", "memory_format")
