@@ -180,7 +180,7 @@ def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, 
         paths, child = (str(_PACKAGE.parent), *_extra_paths()), str(_PACKAGE / _CHILD)
         confinement, cache, variables = Confinement(folder=str(scratch)), str(run.cache_folder), dict(weights.variables)
         home = str(scratch)
-    environment = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8"} | variables
+    environment = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "USER": "nobody"} | variables
     if level == "sandbox":
         environment["HF_HUB_OFFLINE"] = "1"
     given = {name: os.environ.get(name, "") for name in _PASSED_ON}

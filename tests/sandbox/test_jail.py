@@ -1,0 +1,85 @@
+"""What a jail shows and hides, and how the failures of its child read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.backends.base import RunSpec
+from bench.errors import ChannelError, DeviceError, IsolationError, SubmissionError, WeightsError
+from bench.models.source import open_submission
+from bench.sandbox.bubblewrap import Bind
+from bench.sandbox.jail import Jail, _covered, jail_of
+
+MakeSubmission = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(make_submission: MakeSubmission) -> Path:
+    """A submission's folder."""
+    return make_submission()
+
+
+@pytest.fixture
+def jail(needs_sandbox: None, folder: Path, tmp_path: Path) -> Jail:
+    """The jail of a submission, without its child."""
+    work = tmp_path / "work"
+    work.mkdir()
+    spec = RunSpec(device="cpu", precision="fp32", num_classes=1000, cache_folder=tmp_path / "cache")
+    return jail_of("sandbox", open_submission(str(folder)), spec, work)
+
+
+def test_data_inside_what_is_shown_are_covered(tmp_path: Path) -> None:
+    """A dataset below the folder of the interpreter, say; the rest is not there anyway."""
+    inside, outside = tmp_path / "prefix" / "data", tmp_path / "elsewhere"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    binds = [Bind(str(tmp_path / "prefix"), "/shown")]
+
+    assert _covered((inside, outside, inside, tmp_path / "missing"), binds) == ("/shown/data",)
+
+
+def test_the_repository_is_not_shown(jail: Jail) -> None:
+    """Of the package's repository only the package: results and tests lie beside it."""
+    repository = Path(__file__).resolve().parents[2]
+
+    sources = [Path(bind.source) for bind in jail.confinement.binds]
+
+    assert repository / "bench" in sources or not (repository / "bench").exists()
+    assert repository not in sources
+    assert not [path for path in sources if repository.is_relative_to(path)]
+
+
+def test_a_childs_failure_names_the_users_file(jail: Jail, folder: Path) -> None:
+    """Its own paths mean nothing outside."""
+    told = {"kind": "WeightsError", "message": "is bad\n  in /submission/x", "path": "/submission/w.bin", "key": None}
+
+    error = jail.failure(told)
+
+    assert isinstance(error, WeightsError)
+    assert str(error) == f"{folder}/w.bin: is bad\n  in {folder}/x"
+
+
+def test_a_childs_failure_is_harmless(jail: Jail) -> None:
+    """No escape reaches the terminal or a page, and no class that is not a failure of a submission."""
+    error = jail.failure({"kind": "ModelError", "message": "\x1b]0;owned\x07\u202e" + "x" * 9_000, "path": 7})
+
+    assert isinstance(error, SubmissionError)
+    assert "\x1b" not in str(error)
+    assert len(str(error)) < 1_000
+    assert isinstance(jail.failure({"kind": "DeviceError", "message": "full"}), DeviceError)
+    assert isinstance(jail.failure({"kind": "StoreError"}), SubmissionError)
+    for kind in ("SystemExit", "__builtins__", None, ["BenchError"]):
+        assert isinstance(jail.failure({"kind": kind}), ChannelError)
+
+
+def test_a_layer_that_does_not_hold_ends_the_run(jail: Jail) -> None:
+    """Before the submission's code is imported."""
+    good = {"uid": 65534, "capabilities": 0, "num_processes": 2, "seccomp": 2}
+    jail.check_seen(good)
+
+    for name, value in {"uid": 0, "capabilities": 1, "num_processes": 90, "seccomp": 0}.items():
+        with pytest.raises(IsolationError, match=f"does not hold: {name}"):
+            jail.check_seen(good | {name: value})
