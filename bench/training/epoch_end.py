@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.training.evaluating import Evaluated, Evaluator
+from bench.training.parallel import share_buffers
 from bench.training.progress import Progress
 from bench.training.saying import peak_memory_mib
 from bench.training.staging import RunningClock
@@ -49,6 +50,8 @@ def end_epoch(loop: Loop, progress: Progress, clock: RunningClock, epoch: int) -
 def _evaluate(loop: Loop, progress: Progress, evaluator: Evaluator, epoch: int, energy_j: float | None) -> bool:
     """Evaluates the last weights and their average; returns whether those that are ranked reached the target."""
     learner, recipe = loop.stepper.learner, loop.recipe
+    for module in (learner.module, *([learner.average.module] if learner.average is not None else [])):
+        share_buffers(module, loop.world)
     last = evaluator.evaluate(learner.module)
     averaged = None if learner.average is None else evaluator.evaluate(learner.average.module)
     progress.evaluate_s += last.seconds + (averaged.seconds if averaged is not None else 0.0)

@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.files import readable_os_errors, sha256_of_file
 from bench.models.source import MANIFEST, LoadedSubmission
 from bench.records.submission import Submission, TrainingOrigin
-from bench.training.run_folder import CHECKPOINTS, LOCK, RECORDS
+from bench.training.run_folder import CACHE, CHECKPOINTS, LOCK, RECORDS
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def export_trained(
         state: The network's state dict, on the CPU, none of its tensors sharing memory.
         origin: How it was trained.
         folder: What `trained_folder` named; an earlier training's submission there is replaced.
-        run: The folder of the training; all but its checkpoints is copied.
+        run: The folder of the training; all but checkpoints and downloads is copied.
 
     Raises:
         StoreError: The folder cannot be written.
@@ -85,7 +85,7 @@ def export_trained(
                 shutil.rmtree(left_behind)
         try:
             _copy_files(submission, fresh)
-            ignored = shutil.ignore_patterns(CHECKPOINTS, LOCK)
+            ignored = shutil.ignore_patterns(CACHE, CHECKPOINTS, LOCK)
             shutil.copytree(run, fresh / RECORDS, dirs_exist_ok=True, ignore=ignored)
             save_file(state, fresh / WEIGHTS)
             (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it private; the other files are not

@@ -12,7 +12,7 @@ from bench.training.distributed import World
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["check_split", "copied", "local_gradients", "sharded", "with_synced_statistics"]
+__all__ = ["check_split", "copied", "local_gradients", "sharded", "share_buffers", "with_synced_statistics"]
 
 
 def check_split(batch_size: int, world_size: int, accumulate: int) -> None:
@@ -82,6 +82,16 @@ def sharded(module: torch.nn.Module, world: World, device: str) -> torch.nn.Modu
                     fully_shard(inner, mesh=mesh)
     fully_shard(module, mesh=mesh)
     return module
+
+
+def share_buffers(module: torch.nn.Module, world: World) -> None:
+    """Gives every rank the first one's buffers, such as batch statistics: what is evaluated is what is exported."""
+    if world.size == 1:
+        return
+    import torch.distributed as dist
+
+    for buffer in module.buffers():
+        dist.broadcast(buffer, src=0)
 
 
 @contextmanager

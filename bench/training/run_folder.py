@@ -16,12 +16,24 @@ from pathlib import Path
 from bench.errors import UsageError
 from bench.files import readable_os_errors
 
-__all__ = ["CHECKPOINTS", "EVENTS_FILE", "LOCK", "RECORDS", "keep_failed", "locked", "remove_run", "run_folder"]
+__all__ = [
+    "CACHE",
+    "CHECKPOINTS",
+    "EVENTS_FILE",
+    "LOCK",
+    "RECORDS",
+    "keep_failed",
+    "locked",
+    "remove_run",
+    "run_folder",
+]
 
 EVENTS_FILE = "events.jsonl"
 """The events of a training, in its folder."""
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints, in the folder of a training."""
+CACHE = "cache"
+"""The folder of downloads that nobody keeps, in the folder of a training."""
 RECORDS = "training"
 """Where a trained submission keeps what its training left: the events."""
 LOCK = "lock"

@@ -26,7 +26,7 @@ from bench.training.options import TrainOptions, chosen_precision
 from bench.training.order import num_steps_per_epoch
 from bench.training.parallel import check_split
 from bench.training.progress import EpochReport, Progress
-from bench.training.run_folder import CHECKPOINTS, keep_failed, locked, remove_run, run_folder
+from bench.training.run_folder import CACHE, CHECKPOINTS, keep_failed, locked, remove_run, run_folder
 from bench.training.running import run_session
 from bench.training.session import MakeEvaluator, Session
 from bench.training.signals import listening
@@ -128,7 +128,7 @@ def train(
             world=world,
             stop=stop,
             run=run_folder(folder),
-            cache_folder=cache_folder or run_folder(folder),
+            cache_folder=cache_folder or run_folder(folder) / CACHE,
             make_evaluator=make_evaluator,
             listeners=tuple(listeners) if world.is_first else (),
             on_progress=on_progress if world.is_first else None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -33,7 +34,10 @@ class Forks:
         return self.wait(self.start(*words, ranks=ranks, **environment))
 
     def start(self, *words: object, ranks: int = 1, log: Path | None = None, **environment: object) -> list[int]:
-        """Starts `bench`, as torchrun would where there are several ranks; returns the process ids."""
+        """Starts `bench`, as torchrun would where there are several ranks; returns the process ids.
+
+        A first word that ends in `.py` is run as a script instead.
+        """
         settings = {key: str(value) for key, value in environment.items()}
         if ranks > 1:
             settings |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(ranks)}
@@ -136,10 +140,13 @@ def _become(words: list[str], environment: dict[str, str], log: str) -> None:
             os.dup2(descriptor, stream)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        from bench.cli.main import main
+        if words[0].endswith(".py"):
+            runpy.run_path(words[0], run_name="__main__")
+        else:
+            from bench.cli.main import main
 
-        sys.argv = ["bench", *words]
-        main()
+            sys.argv = ["bench", *words]
+            main()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -243,6 +243,45 @@ def test_ranks_share_parameters_without_a_difference(
         torch.testing.assert_close(weights(tmp_path / "shared")[name], tensor, rtol=0, atol=2e-5)
 
 
+SPEAKING = """
+import sys
+
+import torch
+
+from bench.errors import UsageError
+from bench.training.distributed import StopVote, joined_world
+from bench.training.parallel import share_buffers
+
+with joined_world("cpu") as world:
+    layer = torch.nn.BatchNorm1d(2)
+    layer.running_mean.fill_(world.rank + 5)
+    share_buffers(layer, world)
+    assert layer.running_mean.tolist() == [5, 5]
+    assert world.gather(world.rank) == [0, 1, 2]
+    assert world.total(torch.tensor([world.rank, 0.5])).tolist() == [3, 1.5]
+    vote = StopVote(world)
+    votes = [vote(asked) for asked in (False, world.rank == 1, False, False)]
+    vote.end()
+    assert votes == [False, False, True, False]
+    with world.unison():
+        pass
+    with world.unison():
+        if world.rank > 0:
+            print("rank", world.rank, "failed")
+            raise UsageError("one of us cannot")
+"""
+
+
+def test_ranks_speak_to_each_other(bench: Forks, tmp_path: Path) -> None:
+    """Sums, votes and buffers are everybody's; a failed set-up ends all, and one rank says why."""
+    (tmp_path / "speaking.py").write_text(SPEAKING)
+    log = tmp_path / "log"
+    codes = bench.wait(bench.start(tmp_path / "speaking.py", ranks=3, log=log))
+
+    assert codes == [2, 71, 2], log.read_text()
+    assert log.read_text().count("UsageError: one of us cannot") == 1
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_a_lost_rank_ends_the_others_and_all_go_on(
     bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path, ranks: int
