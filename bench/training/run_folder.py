@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.files import readable_os_errors
+from bench.training.events import read_events
 
 __all__ = [
     "CACHE",
@@ -22,6 +23,7 @@ __all__ = [
     "EVENTS_FILE",
     "LOCK",
     "RECORDS",
+    "has_ended",
     "keep_failed",
     "locked",
     "remove_run",
@@ -66,6 +68,12 @@ def locked(run: Path) -> Iterator[None]:
         os.close(descriptor)
         if [path.name for path in run.glob("*")] == [LOCK]:  # nothing came of it
             remove_run(run)
+
+
+def has_ended(run: Path) -> bool:
+    """Whether the training in a folder came to its end, so that nothing in it is needed any more."""
+    events = run / EVENTS_FILE
+    return events.is_file() and any(event["kind"] == "end" for event in read_events(events)[-1:])
 
 
 def remove_run(run: Path) -> None:

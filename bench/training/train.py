@@ -26,7 +26,7 @@ from bench.training.options import TrainOptions, chosen_precision
 from bench.training.order import num_steps_per_epoch
 from bench.training.parallel import check_split
 from bench.training.progress import EpochReport, Progress
-from bench.training.run_folder import CACHE, CHECKPOINTS, keep_failed, locked, remove_run, run_folder
+from bench.training.run_folder import CACHE, CHECKPOINTS, has_ended, keep_failed, locked, remove_run, run_folder
 from bench.training.running import run_session
 from bench.training.session import MakeEvaluator, Session
 from bench.training.signals import listening
@@ -144,8 +144,8 @@ def _trained(session: Session, folder: Path, images: TrainingImages | None) -> T
     with world.unison():
         reused = world.is_first and find_trained(folder, origin)
     if world.gather(reused)[0]:
-        if world.is_first:
-            remove_run(run)  # of a training that was killed at its very end
+        if world.is_first and has_ended(run):  # and was killed before it could tidy up
+            remove_run(run)
         return Trained(folder, reused=True)
     with ExitStack() as held:
         with world.unison():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -186,6 +187,22 @@ def test_an_unfinished_training_is_not_begun_again_by_chance(run: Run, make_netw
 
     with pytest.raises(UsageError, match=r"unfinished training \(step-00000002\); go on with it by --resume"):
         run(folder)
+
+
+def test_a_training_that_was_reused_leaves_an_unfinished_one_alone(
+    run: Run, make_network: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What lies there of another protocol may be days of work; what only was not tidied up goes."""
+    folder = make_network()
+    trained = run(folder)
+    with pytest.raises(BrokenOffError):
+        run(folder, until=3, learning_rate=0.5)
+    assert run(folder).reused
+    assert checkpoints_in(run_folder(tmp_path) / "checkpoints")
+
+    shutil.copy(trained.folder / "training" / "events.jsonl", run_folder(tmp_path))
+    assert run(folder).reused
+    assert not run_folder(tmp_path).exists()
 
 
 def test_a_changed_protocol_or_submission_or_option_is_refused(run: Run, make_network: Callable[..., Path]) -> None:
