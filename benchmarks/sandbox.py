@@ -89,7 +89,7 @@ def _compare(local: ModelSession, jailed: ModelSession, images: Images, options:
     alone = statistics.median(waits["jailed"]) - statistics.median(waits["local"])
     print(
         f"batch of {statistics.median(millis):7.2f} ms: throughput {options.level} / local {middle:.3f} "
-        f"[{low:.3f}, {high:.3f}] of {len(ratios)} pairs of {count} batches; asked one by one: {alone:+.2f} ms a batch; "
+        f"[{low:.3f}, {high:.3f}] of {len(ratios)} pairs of {count} batches; one by one {alone:+.2f} ms a batch; "
         f"processor time {options.level} / local {work[jailed] / work[local]:.3f}"
     )
 
