@@ -68,9 +68,10 @@ def find_objects():
 
 
 def scan_memory():
-    """How often the start of a sample id lies in memory that this process can read."""
-    wanted = "_".join(("ILSVRC2012", "val", "0000")).encode()
-    num_found = 0
+    """The sample ids that lie in memory that this process can read: one that it makes itself, and any others."""
+    wanted = re.compile(b"ILSVRC2012_val_0000[0-9]{4}")
+    own = "ILSVRC2012_val_%08d" % 9999
+    found = set()
     with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
         for line in maps:
             span, rights, *_ = line.split()
@@ -82,8 +83,9 @@ def scan_memory():
                 content = memory.read(stop - start)
             except (OSError, ValueError):
                 continue
-            num_found += content.count(wanted)
-    return num_found
+            found.update(wanted.findall(content))
+    assert own.encode() in found
+    return sorted(text.decode() for text in found)
 
 
 def processes():
