@@ -70,7 +70,7 @@ def find_objects():
 def scan_memory():
     """The sample ids that lie in memory that this process can read: one that it makes itself, and any others."""
     wanted = re.compile(b"ILSVRC2012_val_0000[0-9]{4}")
-    own = "ILSVRC2012_val_%08d" % 9999
+    own = f"ILSVRC2012_val_{9999:08d}"
     found = set()
     with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
         for line in maps:
