@@ -13,7 +13,7 @@ from bench.records.result import Result
 from bench.records.signature import Signature, TrustedKeys
 from bench.records.verified import may_be_verified
 from bench.signing import SecretKey, fingerprint, sign, verify
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = [
     "KEYS_FILE",

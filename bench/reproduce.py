@@ -22,7 +22,8 @@ from bench.records.predictions import Predictions
 from bench.records.protocol import Precision, Protocol
 from bench.records.result import Result, Scalar
 from bench.score import score
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 __all__ = ["LOG_PROB_TOLERANCE", "Difference", "Reproduced", "check_identity", "differing", "options_of", "reproduce"]
 

@@ -18,9 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-from xxhash import xxh3_128_hexdigest
-
 from bench.errors import BenchError, RecordError, StoreError, UsageError
 from bench.files import digest_of, sweep_leftovers, write_all_atomic, write_atomic
 from bench.records.blocks import Blocks
@@ -30,28 +27,9 @@ from bench.records.equal_run import EqualRun
 from bench.records.predictions import Predictions
 from bench.records.result import PredictionsRef, Result, Retraction
 from bench.records.training import Attempts
+from bench.stored import Stored, beside_of, read_stored, result_files, result_files_with_others
 
-__all__ = ["Scan", "Store", "Stored"]
-
-_SIDECARS = (".attempts.json", ".blocks.json", ".classes.json", ".retract.json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stored:
-    """A result in the store, and what was said about it later."""
-
-    result: Result
-    path: Path
-    retraction: Retraction | None = None
-    digest: str = ""
-    """A digest of the bytes of both files, which changes when somebody edits one of them."""
-    beside: frozenset[str] | None = None
-    """The names of all files in its folder when all results were read; None where only this one was."""
-
-    @property
-    def run(self) -> str:
-        """The run's id."""
-        return self.result.run
+__all__ = ["Scan", "Store"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +66,9 @@ class Store:
         if not self.results.is_dir():
             raise StoreError("there is no such results folder; `bench evaluate` makes one", path=self.results)
         stored, broken = [], []
-        for path, beside in _result_files_with_others(self.results / protocol if protocol else self.results):
+        for path, beside in result_files_with_others(self.results / protocol if protocol else self.results):
             try:
-                stored.append(_read(path, beside))
+                stored.append(read_stored(path, beside))
             except BenchError as error:
                 broken.append(error)
         return Scan(stored=stored, broken=broken)
@@ -114,21 +92,21 @@ class Store:
             UsageError: No result or several ones fit.
         """
         if run.endswith(".json") and Path(run).is_file():
-            return _read(Path(run))
-        matches = [path for path in _result_files(self.results) if path.name.startswith(run)] if run else []
+            return read_stored(Path(run))
+        matches = [path for path in result_files(self.results) if path.name.startswith(run)] if run else []
         if len(matches) != 1:
             found = f"{len(matches)} runs begin so" if matches else "there is none"
             raise UsageError(f"no single run {run!r} in {self.results}: {found}; `bench list results` shows them")
-        return _read(matches[0])
+        return read_stored(matches[0])
 
     def find_equal(self, key: EqualRun, fits: Callable[[Result], bool] = lambda _: True) -> Stored | None:
         """The newest run that is this very measurement, was not retracted and fits what else is asked, or None."""
         folder = self.results / key.protocol / key.team / key.name
         if not folder.is_dir():
             return None
-        for path in sorted(_result_files(folder), key=lambda path: path.name, reverse=True):
+        for path in sorted(result_files(folder), key=lambda path: path.name, reverse=True):
             try:
-                stored = _read(path)
+                stored = read_stored(path)
             except BenchError:
                 continue  # a broken file answers nothing; `publish` and `check` name it
             if stored.retraction is None and key.matches(stored.result) and fits(stored.result):
@@ -295,7 +273,7 @@ class Store:
         Raises:
             RecordError: The file is broken.
         """
-        path = _beside(stored.path, ".bits", stored.beside)
+        path = beside_of(stored.path, ".bits", stored.beside)
         if path is None:
             return None
         try:
@@ -309,7 +287,7 @@ class Store:
         Raises:
             RecordError: The file is broken.
         """
-        path = _beside(stored.path, ".classes.json", stored.beside)
+        path = beside_of(stored.path, ".classes.json", stored.beside)
         return None if path is None else Breakdown.load(path)
 
     def blocks(self, stored: Stored) -> Blocks | None:
@@ -344,9 +322,9 @@ class Store:
         """The valid results of one submission under all protocols, sorted by run."""
         stored = []
         for folder in sorted(self.results.glob(f"*/{team}/{name}")):
-            for path in _result_files(folder):
+            for path in result_files(folder):
                 try:
-                    stored.append(_read(path))
+                    stored.append(read_stored(path))
                 except BenchError:
                     continue  # a broken file answers nothing; `publish` and `check` name it
         return sorted(stored, key=lambda item: item.run)
@@ -367,62 +345,3 @@ def _holds(path: Path, result: Result) -> bool:
     if path.read_text(encoding="utf-8") == result.to_text():
         return True
     raise StoreError("is already there; results are never overwritten", path=path)
-
-
-def _result_files(folder: Path) -> list[Path]:
-    """The result files below a folder, sorted by path."""
-    return [path for path, _ in _result_files_with_others(folder)]
-
-
-def _result_files_with_others(folder: Path) -> list[tuple[Path, frozenset[str]]]:
-    """The result files below a folder, sorted by path, each with the names of all files that lie with it."""
-    files, folders = [], [str(folder)] if folder.is_dir() else []
-    while folders:
-        parent = folders.pop()
-        names = []
-        with os.scandir(parent) as found:
-            for entry in found:
-                if not entry.is_dir():
-                    names.append(entry.name)
-                elif not entry.is_symlink():
-                    folders.append(entry.path)
-        beside = frozenset(names)
-        files += [
-            (Path(parent, name), beside)
-            for name in names
-            if name.endswith(".json") and not name.endswith(_SIDECARS) and not name.startswith(".")
-        ]
-    return sorted(files, key=lambda file: file[0])
-
-
-def _beside(path: Path, suffix: str, names: frozenset[str] | None) -> Path | None:
-    """What lies beside a result under its name with another suffix, or None where there is nothing."""
-    if names is not None:
-        name = path.name.removesuffix(".json") + suffix
-        return path.with_name(name) if name in names else None
-    found = path.with_suffix(suffix)
-    return found if found.is_file() else None
-
-
-def _read(path: Path, beside: frozenset[str] | None = None) -> Stored:
-    """One result file with its retraction.
-
-    Raises:
-        RecordError: The file or its retraction is broken.
-    """
-    retraction_path = _beside(path, ".retract.json", beside)
-    retraction, said = None, b""
-    if retraction_path is not None:
-        retraction, said = Retraction.load(retraction_path), retraction_path.read_bytes()
-    content = b""
-    try:
-        content = path.read_bytes()
-        # The quick way for the many valid files of today's format; all others get the readable errors below.
-        result = Result.model_validate_json(content)
-        if result.format_version != Result.FORMAT_VERSION or "format_version" not in result.model_fields_set:
-            result = Result.load(path)
-    except (ValidationError, OSError):
-        result = Result.load(path)
-    return Stored(
-        result=result, path=path, retraction=retraction, digest=xxh3_128_hexdigest(content + said), beside=beside
-    )

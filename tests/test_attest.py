@@ -18,7 +18,8 @@ from bench.records.result import Result
 from bench.records.signature import Signature, TrustedKey, TrustedKeys
 from bench.records.verified import NEEDED_AUDITS, may_be_verified
 from bench.signing import SecretKey, write_key
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 NOW = datetime(2026, 8, 2, tzinfo=UTC)
 LAYERS = ("seccomp", "memory:cgroup2", "processes:cgroup2")

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from bench.cli.main import cli
 from bench.records.verified import may_be_verified
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 WNIDS = ("n01440764", "n01443537", "n01484850", "n03995372")
 RANDOM = """

@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.files import sha256_of_file
 from bench.records.challenge import Challenge
 from bench.records.ledger import Entry
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["Report", "verify_ledger"]
 

@@ -8,7 +8,8 @@ from bench.challenge.ledger import Ledger
 from bench.challenge.reservations import withdraw
 from bench.errors import ChallengeError, UsageError
 from bench.records.ledger import Action, Entry
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 __all__ = ["withdraw_run"]
 

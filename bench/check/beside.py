@@ -11,7 +11,8 @@ from bench.check.rule import Finding, finding, findings_of
 from bench.errors import BenchError
 from bench.records.breakdown import Breakdown
 from bench.records.result import Result, Retraction
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 from bench.throughput.summary import costs_of
 from bench.training.reference import convergence_faults
 

@@ -21,7 +21,8 @@ from bench.metrics.scoring import estimate
 from bench.protocols import load_protocol
 from bench.records.correctness import Correctness
 from bench.records.predictions import Predictions, check_sample_ids
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 __all__ = ["look_at_predictions"]
 

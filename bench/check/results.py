@@ -19,7 +19,7 @@ from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
 from bench.records.result import Estimate, Result, Retraction
 from bench.records.training import Attempts
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["look_at_result"]
 

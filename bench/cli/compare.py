@@ -10,7 +10,7 @@ import click
 from bench.cli.common import json_option, note, print_json, print_table, results_option
 
 if TYPE_CHECKING:
-    from bench.store import Stored
+    from bench.stored import Stored
 
 __all__ = ["compare"]
 

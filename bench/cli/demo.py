@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bench.data.dataset import Dataset
     from bench.models.source import LoadedSubmission
     from bench.records.protocol import Protocol
-    from bench.store import Store, Stored
+    from bench.store import Store
+    from bench.stored import Stored
 
 __all__ = ["demo"]
 

@@ -10,7 +10,8 @@ import click
 from bench.cli.common import json_option, print_json, print_table, results_option
 
 if TYPE_CHECKING:
-    from bench.store import Store, Stored
+    from bench.store import Store
+    from bench.stored import Stored
 
 __all__ = ["show"]
 

@@ -28,7 +28,8 @@ from bench.leaderboard.surroundings import joined_runs
 from bench.metrics import METRICS
 from bench.records.breakdown import Breakdown
 from bench.records.result import Result
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 __all__ = ["MOST_SUBMISSIONS", "compare_data", "compare_pages"]
 

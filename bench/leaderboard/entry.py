@@ -13,7 +13,7 @@ from bench.leaderboard.exports import csv_of_rows, json_text
 from bench.leaderboard.slugs import slug
 from bench.records.breakdown import Breakdown
 from bench.records.training import Attempts
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["Entry", "Place", "breakdown_digests", "entry_csv", "entry_json"]
 

@@ -8,7 +8,7 @@ from bench.leaderboard.admission import rejection_word
 from bench.records.names import safe_link
 from bench.records.protocol import Geometry, Protocol
 from bench.records.result import Result
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = [
     "Fact",

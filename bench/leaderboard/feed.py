@@ -18,7 +18,7 @@ from bench.leaderboard.output import Page
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.svg import element, markup
 from bench.records.result import Result
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["NUM_ENTRIES", "feed_pages", "feed_text"]
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from bench.records.result import Result
 from bench.records.verified import may_be_verified
-from bench.store import Stored
+from bench.stored import Stored
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,8 @@ from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
 from bench.records.signature import TrustedKeys
 from bench.records.training import Attempts
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 from bench.version import __version__
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from bench.leaderboard.column import DASH
 from bench.leaderboard.columns import column_of
 from bench.leaderboard.facts import status_words, team_of
 from bench.leaderboard.slugs import slug
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["newest_version", "problems", "recent"]
 

@@ -10,7 +10,7 @@ from bench.leaderboard.facts import team_of
 from bench.leaderboard.material import Material
 from bench.leaderboard.output import Page
 from bench.leaderboard.slugs import slug
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["Found", "search_index", "search_list", "search_pages"]
 

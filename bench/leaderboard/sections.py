@@ -20,7 +20,7 @@ from bench.leaderboard.training import Training, training_of
 from bench.leaderboard.trust import Trust, trust_of
 from bench.metrics import METRICS
 from bench.records.result import Cost, Failure, Result, Retraction
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["Section", "cost_title", "sections_of"]
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bench.leaderboard.facts import arithmetic_words
 from bench.records.result import Cost, Result
 from bench.stats import changes
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = [
     "COSTS",

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bench.leaderboard.column import DASH
 from bench.leaderboard.facts import arithmetic_words
 from bench.leaderboard.svg import element, markup, number
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["Curve", "Speed", "SpeedPoint", "curves_of", "speed_points"]
 

@@ -31,7 +31,7 @@ from bench.leaderboard.surroundings import (
     neighbours_of,
 )
 from bench.records.result import Failure
-from bench.store import Stored
+from bench.stored import Stored
 
 __all__ = ["SubmissionPage", "Surroundings", "submission_page", "submission_pages"]
 

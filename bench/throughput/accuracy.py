@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.records.result import Result
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 __all__ = ["accuracy_note", "evaluated_runs"]
 

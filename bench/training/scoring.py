@@ -21,7 +21,8 @@ from bench.records.protocol import Geometry, Protocol, Views
 from bench.records.result import DatasetRef, Estimate, Result, SubmissionRef
 from bench.records.training import Attempt, Attempts, Final, TrainingSummary
 from bench.score import protocol_ref, score
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 from bench.training.attempts import round_name
 from bench.training.found import FoundAttempt, check_attempts
 from bench.training.scores import costs_of, failure_of, metrics_of, notes_of, timing_of

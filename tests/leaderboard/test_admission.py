@@ -14,7 +14,8 @@ from bench.leaderboard.facts import status_words
 from bench.leaderboard.frame import frame_of
 from bench.leaderboard.standing import Standing, standing
 from bench.records.result import Failure, LedgerRef, Result
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 REF = LedgerRef(challenge="demo", phase="test", division="closed", sequence=1, head="a" * 64)
 

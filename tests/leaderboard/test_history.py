@@ -15,7 +15,7 @@ from bench.leaderboard.frame import frame_of
 from bench.leaderboard.history import NUM_TOP, Change, changes
 from bench.leaderboard.standing import Standing, standing
 from bench.records.result import DatasetRef, Failure, Result, Retraction
-from bench.store import Stored
+from bench.stored import Stored
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from bench.leaderboard.recent import newest_version, problems, recent
 from bench.leaderboard.standing import Standing, standing
 from bench.records.result import Cost, Failure, Result, Retraction
 from bench.resources import resource_folder
-from bench.store import Stored
+from bench.stored import Stored
 
 RANK_BY = {PROTOCOL: "top1"}
 

@@ -9,7 +9,7 @@ from leaderboard.made_results import hostile_names, run_of
 
 from bench.leaderboard.search import Found, search_index, search_list
 from bench.leaderboard.slugs import slug
-from bench.store import Stored
+from bench.stored import Stored
 
 
 def _rows(script: str) -> list[list[str]]:

@@ -10,7 +10,7 @@ from bench.leaderboard.entry import Entry
 from bench.leaderboard.frame import flat_row
 from bench.leaderboard.sections import sections_of
 from bench.records.result import DatasetRef, ProtocolRef, Result
-from bench.store import Stored
+from bench.stored import Stored
 
 
 def _entry(*results: Result) -> Entry:

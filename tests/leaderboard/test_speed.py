@@ -9,7 +9,7 @@ from leaderboard.made_results import run_of
 
 from bench.leaderboard.speed import curves_of, speed_points
 from bench.records.result import Cost, Retraction
-from bench.store import Stored
+from bench.stored import Stored
 
 
 def _run(value: float, batch: int | None = None, *, hours: int = 0, retracted: bool = False, **fields: str) -> Stored:

@@ -17,7 +17,7 @@ from bench.leaderboard.submission import SubmissionPage, Surroundings, submissio
 from bench.records.breakdown import Breakdown
 from bench.records.result import Cost, Failure, Result
 from bench.records.submission import Claims
-from bench.store import Stored
+from bench.stored import Stored
 
 NAMES = {
     size: ClassNames(

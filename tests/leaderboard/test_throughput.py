@@ -19,7 +19,8 @@ from bench.leaderboard.site import publish
 from bench.leaderboard.throughput import change_text, script_data, throughput_pages
 from bench.records.result import Failure, Result, Retraction
 from bench.resources import resource_folder
-from bench.store import Store, Stored
+from bench.store import Store
+from bench.stored import Stored
 
 
 def _stored(*results: Result) -> list[Stored]:

@@ -1,0 +1,96 @@
+"""Result files as they lie on the disk: found below a folder, read with what was said about them later.
+
+A result is `<run>.json`; its sidecars lie beside it under its name.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from xxhash import xxh3_128_hexdigest
+
+from bench.records.result import Result, Retraction
+
+__all__ = ["Stored", "beside_of", "read_stored", "result_files", "result_files_with_others"]
+
+_SIDECARS = (".attempts.json", ".blocks.json", ".classes.json", ".retract.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A result in the store, and what was said about it later."""
+
+    result: Result
+    path: Path
+    retraction: Retraction | None = None
+    digest: str = ""
+    """A digest of the bytes of both files, which changes when somebody edits one of them."""
+    beside: frozenset[str] | None = None
+    """The names of all files in its folder when all results were read; None where only this one was."""
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.result.run
+
+
+def result_files(folder: Path) -> list[Path]:
+    """The result files below a folder, sorted by path."""
+    return [path for path, _ in result_files_with_others(folder)]
+
+
+def result_files_with_others(folder: Path) -> list[tuple[Path, frozenset[str]]]:
+    """The result files below a folder, sorted by path, each with the names of all files that lie with it."""
+    files, folders = [], [str(folder)] if folder.is_dir() else []
+    while folders:
+        parent = folders.pop()
+        names = []
+        with os.scandir(parent) as found:
+            for entry in found:
+                if not entry.is_dir():
+                    names.append(entry.name)
+                elif not entry.is_symlink():
+                    folders.append(entry.path)
+        beside = frozenset(names)
+        files += [
+            (Path(parent, name), beside)
+            for name in names
+            if name.endswith(".json") and not name.endswith(_SIDECARS) and not name.startswith(".")
+        ]
+    return sorted(files, key=lambda file: file[0])
+
+
+def beside_of(path: Path, suffix: str, names: frozenset[str] | None) -> Path | None:
+    """What lies beside a result under its name with another suffix, or None where there is nothing."""
+    if names is not None:
+        name = path.name.removesuffix(".json") + suffix
+        return path.with_name(name) if name in names else None
+    found = path.with_suffix(suffix)
+    return found if found.is_file() else None
+
+
+def read_stored(path: Path, beside: frozenset[str] | None = None) -> Stored:
+    """One result file with its retraction.
+
+    Raises:
+        RecordError: The file or its retraction is broken.
+    """
+    retraction_path = beside_of(path, ".retract.json", beside)
+    retraction, said = None, b""
+    if retraction_path is not None:
+        retraction, said = Retraction.load(retraction_path), retraction_path.read_bytes()
+    content = b""
+    try:
+        content = path.read_bytes()
+        # The quick way for the many valid files of today's format; all others get the readable errors below.
+        result = Result.model_validate_json(content)
+        if result.format_version != Result.FORMAT_VERSION or "format_version" not in result.model_fields_set:
+            result = Result.load(path)
+    except (ValidationError, OSError):
+        result = Result.load(path)
+    return Stored(
+        result=result, path=path, retraction=retraction, digest=xxh3_128_hexdigest(content + said), beside=beside
+    )
