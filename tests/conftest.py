@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,10 @@ from hypothesis import settings
 
 from bench.records.result import DatasetRef, Estimate, ProtocolRef, Result, SubmissionRef
 from bench.stats.intervals import wilson
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the tests in the background ignores Ctrl-C for them; some tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadlines: shared machines are slow at times. CI draws the same examples every time.
 settings.register_profile("local", deadline=None)

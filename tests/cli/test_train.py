@@ -88,7 +88,7 @@ def test_attempts_have_their_own_seeds_and_folders(words: list[str], tmp_path: P
         (["--accumulate", "3"], "cannot be cut into equal parts for 1 x 3 (ranks x --accumulate)"),
         (["--shard"], "--shard spreads a network over processes"),
         (["--isolation", "sandbox"], "--isolation sandbox is not there for training"),
-        (["--teacher", "pyproject.toml"], "the recipe has no teacher to learn from"),
+        (["--teacher", __file__], "the recipe has no teacher to learn from"),
     ],
     ids=["precision", "accumulate", "shard", "isolation", "teacher"],
 )
