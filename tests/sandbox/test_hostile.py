@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import TINY_PROTOCOL, WNIDS
-from sandbox.attacks import FAIR, HONEST, taken_over, write_submission
 
 from bench.backends.run import RunOptions
 from bench.data.dataset import open_dataset
@@ -24,6 +23,7 @@ from bench.records.protocol import Protocol
 from bench.records.result import Result
 from bench.sandbox.limits import Limits
 from bench.store import Store
+from sandbox.attacks import FAIR, HONEST, taken_over, write_submission
 
 MIB = 1 << 20
 LIMITS = Limits(
