@@ -19,6 +19,7 @@ from bench.backends.arithmetic import AUTOCAST, arithmetic, settings_now
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
 from bench.backends.device import device_type
 from bench.backends.memory import is_out_of_memory, keep_freed_memory
+from bench.backends.normalising import normalised
 from bench.backends.settings import settings_of
 from bench.backends.staging import Stager, pixels_on
 from bench.errors import DeviceError, ModelError, OutputError
@@ -97,7 +98,9 @@ class _LocalSession(ModelSession):
     def submit(self, images_NHWC: Images) -> PendingLogits:
         device, precision = self._spec.device, self._spec.precision
         try:
-            inputs_NCHW = self._normalise(pixels_on(device, images_NHWC, self._stager))
+            inputs_NCHW = normalised(
+                pixels_on(device, images_NHWC, self._stager), self._mean, self._std, self._memory_format
+            )
             enabled = precision in AUTOCAST
             # What a model prints is no result: stdout belongs to bench.
             with (
@@ -126,18 +129,6 @@ class _LocalSession(ModelSession):
             }
         except Exception as error:  # a module of the submission may answer as it likes
             raise _readable(error, "reading its weights", batch_size=None) from error
-
-    def _normalise(self, pixels_NHWC: torch.Tensor) -> torch.Tensor:
-        """Float32, order "unit": divide by 255, subtract the mean, divide by the standard deviation.
-
-        Whole rows of W x 3 numbers at a time: an inner dimension of three would leave vector units idle.
-        """
-        num_images, height, width, num_colours = pixels_NHWC.shape
-        mean, std = self._mean.repeat(width), self._std.repeat(width)
-        rows = pixels_NHWC.reshape(num_images * height, width * num_colours).to(torch.float32)
-        rows.div_(255).sub_(mean).div_(std)
-        inputs_NCHW = rows.view(num_images, height, width, num_colours).permute(0, 3, 1, 2)
-        return inputs_NCHW.contiguous(memory_format=self._memory_format)
 
     def _fetch(self, logits_NC: torch.Tensor) -> PendingLogits:
         """Brings logits to the host as float32; from a CUDA device without waiting for it."""

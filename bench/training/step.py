@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.backends.normalising import normalised
 from bench.records.protocol import Precision
 from bench.records.recipe import Recipe
 from bench.records.submission import InputSpec
@@ -96,13 +97,14 @@ class Stepper:
 
     @cached_property
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of the normalisation, (1, C, 1, 1), on the device."""
+        """Mean and standard deviation of the normalisation, float32 (C,), on the device."""
         import torch
 
-        mean, std = (
-            torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in (self.inputs.mean, self.inputs.std)
+        mean_C, std_C = (
+            torch.tensor(values, dtype=torch.float32, device=self.device)
+            for values in (self.inputs.mean, self.inputs.std)
         )
-        return mean, std
+        return mean_C, std_C
 
     def __call__(self, batch: DeviceBatch, *, epoch: int, step: int) -> Stepped:
         """Takes one step.
@@ -154,11 +156,10 @@ class Stepper:
         self.learner.optimizer.zero_grad(set_to_none=True)
 
     def _normalised(self, pixels_NHWC: torch.Tensor) -> torch.Tensor:
-        """Float32 (N, C, H, W), channels last in memory, order "unit": divide by 255, subtract mean, divide by std."""
+        """Float32 (N, C, H, W), channels last in memory."""
         import torch
 
-        mean, std = self._statistics
-        return pixels_NHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255).sub_(mean).div_(std)
+        return normalised(pixels_NHWC, *self._statistics, torch.channels_last)
 
     def _parts(
         self,
