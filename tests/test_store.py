@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counting import count_up
 
 from bench.errors import StoreError, UsageError
 from bench.metrics.base import Answers
@@ -205,20 +206,11 @@ def test_predictions_are_kept_once_under_their_content(store: Store) -> None:
     assert [path.name for path in store.predictions.glob("*.parquet")] == [f"{refs[0].sha256}.parquet"]
 
 
-def _count_up(folder: str, key: EqualRun, times: int) -> None:
-    store = Store(Path(folder))
-    for _ in range(times):
-        with store.lock(key):
-            path = store.results / "counter"
-            value = int(path.read_text()) if path.exists() else 0
-            path.write_text(str(value + 1))
-
-
 def test_one_measurement_is_made_by_one_process_at_a_time(store: Store) -> None:
     """Four processes that read, add one and write never lose a step under the lock."""
     store.results.mkdir(parents=True)
     context = multiprocessing.get_context("spawn")
-    children = [context.Process(target=_count_up, args=(str(store.results), _key(), 25)) for _ in range(4)]
+    children = [context.Process(target=count_up, args=(str(store.results), _key(), 25)) for _ in range(4)]
     for child in children:
         child.start()
     for child in children:

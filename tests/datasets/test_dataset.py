@@ -325,6 +325,8 @@ class TestFaults:
         code = (
             "import os, sys; from pathlib import Path\n"
             "from bench.data.dataset import open_dataset; from bench.records.protocol import DatasetSpec\n"
+            "from bench.data.classes import class_table\n"
+            "class_table('imagenet-1k')\n"  # where bench is installed, not everybody may read
             "if os.getuid() == 0: os.setuid(65534)\n"
             "try: open_dataset(Path(sys.argv[1]), DatasetSpec(name='imagenet-1k', split='val', num_samples=1000))\n"
             "except Exception as error: print(type(error).__name__, error)\n"

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from training.ranks import evaluate_rank, evaluator, network
 
 from bench.backends.run import RunOptions
 from bench.data.dataset import Dataset, open_dataset
-from bench.errors import NonFiniteError, TimeLimitError
+from bench.errors import TimeLimitError
 from bench.evaluate import evaluate
-from bench.models.build import build_model
 from bench.models.source import open_submission
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
-from bench.records.submission import InputSpec
 from bench.store import Store
-from bench.training.evaluating import Evaluator, share_of
+from bench.training.evaluating import share_of
 
 NETWORK = """
 from torch import nn
@@ -50,15 +47,6 @@ def dataset(shapes_root: Path) -> Dataset:
     """Seven images, which neither 2 nor 3 ranks share evenly."""
     spec = load_protocol("shapes10-val").dataset.model_copy(update={"name": "shapes2", "split": "train"})
     return open_dataset(shapes_root, spec, limit=7)
-
-
-def evaluator(protocol: Protocol, dataset: Dataset, **more: Any) -> Evaluator:
-    fixed = {"input": InputSpec(), "background": False, "device": "cpu", "num_threads": 1, "batch_size": 2}
-    return Evaluator(protocol=protocol, dataset=dataset, **(fixed | more))
-
-
-def network(folder: Path) -> torch.nn.Module:
-    return build_model(open_submission(str(folder)), cache_folder=folder, seed=1).module
 
 
 def test_its_numbers_are_those_of_bench_evaluate(
@@ -121,24 +109,6 @@ def test_shares_are_all_positions_once(num_samples: int, world_size: int) -> Non
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def _rank(rank: int, world_size: int, port: int, protocol: Protocol, dataset: Dataset, folder: Path, pipe: Any) -> None:
-    torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=world_size)
-    module = network(folder)
-    found = evaluator(protocol, dataset).evaluate(module).metrics
-    if rank == 0:
-        with torch.no_grad():
-            module[5].bias.fill_(float("nan"))  # this rank's network is broken, the others' are not
-    try:
-        evaluator(protocol, dataset).evaluate(module)
-        failed = ""
-    except NonFiniteError as error:
-        failed = str(error)
-    pipe.send((found, failed))
-    torch.distributed.destroy_process_group()
-
-
 @pytest.mark.slow
 def test_ranks_count_each_image_once(protocol: Protocol, dataset: Dataset, make_network: Callable[..., Path]) -> None:
     """Three processes, seven images: every rank has the numbers of one process, and the error of any rank."""
@@ -151,7 +121,7 @@ def test_ranks_count_each_image_once(protocol: Protocol, dataset: Dataset, make_
     pipes, processes = [], []
     for rank in range(3):
         ours, theirs = context.Pipe(duplex=False)
-        processes.append(context.Process(target=_rank, args=(rank, 3, port, protocol, dataset, folder, theirs)))
+        processes.append(context.Process(target=evaluate_rank, args=(rank, 3, port, protocol, dataset, folder, theirs)))
         processes[-1].start()
         theirs.close()
         pipes.append(ours)
