@@ -15,6 +15,7 @@ from bench.data.dataset import Dataset
 from bench.errors import AuditError, BenchError, NotVerifiedError, SubmissionError, UsageError
 from bench.models.source import LoadedSubmission
 from bench.plan import Outcome, Plan
+from bench.protocols import allowed_precision
 from bench.records.equal_run import EqualRun
 from bench.records.protocol import Geometry, Precision, Protocol, Views
 from bench.records.verified import missing_isolation
@@ -214,10 +215,7 @@ def precision_of(protocol: Protocol, options: RunOptions) -> Precision:
     """
     if protocol.kind != "evaluate" or protocol.precision is None:
         raise UsageError(f"the protocol {protocol.id!r} is of kind {protocol.kind!r}, this needs kind 'evaluate'")
-    if options.precision is not None and options.precision not in protocol.precision.allowed:
-        allowed = ", ".join(protocol.precision.allowed)
-        raise UsageError(f"the protocol {protocol.id!r} does not allow precision {options.precision!r}, only {allowed}")
-    return options.precision or protocol.precision.default
+    return allowed_precision(protocol, options.precision)
 
 
 def check_can_verify(options: RunOptions) -> None:

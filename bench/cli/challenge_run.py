@@ -13,6 +13,7 @@ from bench.cli.common import (
     cache_options,
     challenges_option,
     data_option,
+    device_option,
     isolation_option,
     json_option,
     key_option,
@@ -53,7 +54,7 @@ __all__ = ["run"]
 )
 @isolation_option
 @click.option("--audit/--no-audit", default=True, show_default=True, help="Audit models while they are evaluated.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+@device_option
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a batch.  [default: 32, cuda 256, mps 64]"
 )

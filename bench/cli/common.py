@@ -22,10 +22,12 @@ __all__ = [
     "challenges_option",
     "data_option",
     "default_cache_folder",
+    "device_option",
     "isolation_option",
     "json_option",
     "key_option",
     "note",
+    "precision_option",
     "predictions_option",
     "print_json",
     "print_table",
@@ -94,7 +96,12 @@ workers_option = click.option(
     help="Threads that decode images.  [default: one a core]",
 )
 
-
+device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
+    help="The arithmetic, of those that the protocol allows.  [default: the protocol's]",
+)
 isolation_option = click.option(
     "--isolation",
     type=click.Choice(["none", "process", "sandbox", "auto"]),

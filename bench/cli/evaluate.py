@@ -11,9 +11,11 @@ from bench.cli.common import (
     cache_folder_of,
     cache_options,
     data_option,
+    device_option,
     isolation_option,
     json_option,
     note,
+    precision_option,
     predictions_option,
     print_json,
     print_table,
@@ -45,13 +47,9 @@ __all__ = ["evaluate"]
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N images; never ranked."
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+@device_option
 @click.option("--devices", metavar="I,J,...", help="Share the images among these CUDA devices, such as 0,1.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
-    help="The arithmetic.  [default: the protocol's]",
-)
+@precision_option
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images a batch.  [default: 32, cuda 256, mps 64]"
 )

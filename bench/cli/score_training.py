@@ -11,6 +11,7 @@ from bench.cli.common import (
     cache_folder_of,
     cache_options,
     data_option,
+    device_option,
     json_option,
     note,
     predictions_option,
@@ -35,7 +36,7 @@ __all__ = ["score_training"]
 @click.option(
     "--protocol", metavar="ID", help="The training protocol's id, or its .toml file.  [default: that of the training]"
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
+@device_option
 @click.option(
     "--round-key",
     type=click.Path(dir_okay=False, path_type=Path),

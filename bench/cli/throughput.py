@@ -11,6 +11,7 @@ from bench.cli.common import (
     default_cache_folder,
     json_option,
     note,
+    precision_option,
     print_json,
     print_table,
     progress_bars,
@@ -44,11 +45,7 @@ _SPEEDS = tuple(_HEADERS)
 @click.argument("submissions", nargs=-1, required=True, metavar="SUBMISSION...")
 @protocol_option
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0 or auto.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
-    help="The arithmetic.  [default: the protocol's]",
-)
+@precision_option
 @click.option(
     "--batch-size",
     "batch_sizes",

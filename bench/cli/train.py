@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,24 +12,24 @@ from bench.cli.common import (
     cache_folder_of,
     cache_options,
     data_option,
+    device_option,
     json_option,
     note,
+    precision_option,
     predictions_option,
-    print_json,
     progress_bar,
     protocol_option,
     workers_option,
 )
+from bench.cli.training_view import show_trained, shown_training
 
 if TYPE_CHECKING:
     from bench.records.protocol import Precision
-    from bench.training.events import Event, Listener
     from bench.training.options import TrainOptions
     from bench.training.train import Trained
 
 __all__ = ["train"]
 
-_PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 _ISOLATIONS = ("none", "process", "sandbox", "auto")
 
 
@@ -59,12 +57,8 @@ _ISOLATIONS = ("none", "process", "sandbox", "auto")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the key of a round, from which seeds are drawn.  [default: the public round]",
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:0, mps or auto.")
-@click.option(
-    "--precision",
-    type=click.Choice(_PRECISIONS),
-    help="The arithmetic, of those that the protocol allows.  [default: the protocol's]",
-)
+@device_option
+@precision_option
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network.")
 @click.option(
     "--accumulate",
@@ -131,7 +125,7 @@ def train(
     attempt: int,
     round_key: Path | None,
     device: str,
-    precision: str | None,
+    precision: Precision | None,
     compiled: bool,
     accumulate: int,
     shard: bool,
@@ -183,7 +177,7 @@ def train(
         workers = max(1, workers // num_ranks_here())
     options = TrainOptions(
         device=device,
-        precision=cast("Precision | None", precision),
+        precision=precision,
         compiled=compiled,
         accumulate=accumulate,
         shard=shard,
@@ -210,7 +204,7 @@ def train(
             raise SystemExit(error.exit_code) from error  # the first rank says it
         raise
     if rank == 0:
-        _show(trained, as_json)
+        show_trained(trained, as_json)
 
 
 def _launch(protocol: str, processes: int, accumulate: int) -> None:
@@ -252,7 +246,7 @@ def _train(
                 dataset, cache_folder=cache_folder, num_threads=options.num_threads, on_progress=advance
             )
 
-    with _shown(entry.label, len(dataset)) as (advance, listener):
+    with shown_training(entry.label, len(dataset)) as (advance, listener):
         return run(
             entry,
             fixed,
@@ -266,62 +260,3 @@ def _train(
             on_progress=advance,
             on_note=note,
         )
-
-
-@contextmanager
-def _shown(label: str, num_images: int) -> Iterator[tuple[Callable[[int], None], Listener]]:
-    """A progress bar until the first step can run, and the view of the training from then on.
-
-    Args:
-        label: The submission.
-        num_images: Images that are prepared.
-
-    Yields:
-        What takes progress, and what takes events.
-    """
-    from bench.training.live import live_view
-
-    with ExitStack() as shown:
-        bars = shown.enter_context(ExitStack())
-        prepared: list[Callable[[int], None]] = []
-        views: list[Listener] = []
-
-        def advance(count: int) -> None:
-            if not views:
-                if not prepared:
-                    prepared.append(bars.enter_context(progress_bar("Preparing images", num_images)))
-                prepared[0](count)
-
-        def listener(event: Event) -> None:
-            if not views:
-                bars.close()
-                views.append(shown.enter_context(live_view(label)))
-            views[0](event)
-
-        yield advance, listener
-
-
-def _show(trained: Trained, as_json: bool) -> None:
-    """The folder, and how it went."""
-    progress = trained.progress
-    if trained.reused:
-        note(f"Trained already; remove {trained.folder} to train again.")
-    if as_json:
-        went = None
-        if progress is not None:
-            went = {
-                "epochs": progress.epochs,
-                "steps": progress.step,
-                "images": progress.images,
-                "train_s": progress.train_s,
-                "wait_s": progress.wait_s,
-                "evaluate_s": progress.evaluate_s,
-                "start_s": progress.startup_s,
-                "compile_s": progress.compile_s,
-                "num_overflows": progress.num_overflows,
-                "num_skipped": progress.num_skipped,
-                "num_restarts": progress.num_restarts,
-            }
-        print_json({"folder": str(trained.folder), "reused": trained.reused, "training": went})
-    else:
-        click.echo(trained.folder)

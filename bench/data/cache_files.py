@@ -14,7 +14,7 @@ from bench.data.cache_record import CHECKSUM_BYTES, DATA_FILE, INDEX_FILE, RECOR
 from bench.errors import RecordError, StoreError
 from bench.files import write_atomic
 
-__all__ = ["checksum", "open_files", "read_checksums", "read_fully", "valid_blocks", "write_fully"]
+__all__ = ["checksum", "open_files", "read_checksums", "read_fully", "remove_files", "valid_blocks", "write_fully"]
 
 
 def checksum(block: npt.NDArray[np.uint8], position: int) -> int:
@@ -123,3 +123,31 @@ def write_fully(stream: FileIO, view: memoryview, offset: int) -> None:
     done = 0
     while done < len(view):
         done += os.pwrite(stream.fileno(), view[done:], offset + done)
+
+
+def remove_files(folder: Path, *patterns: str) -> list[str]:
+    """Removes the files of a cache, and its folder where nothing else lies there.
+
+    Args:
+        folder: The cache.
+        patterns: Names of its files, or patterns of names, in the order in which they go. The record comes last: what
+            is left after a kill is still known for what it is.
+
+    Returns:
+        The names of the files that stay, because they are not bench's, and the folder with them.
+
+    Raises:
+        StoreError: A file cannot be removed.
+    """
+    try:
+        for pattern in patterns:
+            for path in list(folder.glob(pattern)):
+                path.unlink(missing_ok=True)
+        others = sorted(path.name for path in folder.iterdir())
+        if not others:
+            folder.rmdir()
+    except FileNotFoundError:  # another process removed it meanwhile
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot be removed ({error.strerror or error})", path=folder) from error
+    return others

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from bench.data.cache_files import read_checksums, read_fully, valid_blocks, write_fully
+from bench.data.cache_files import read_checksums, read_fully, remove_files, valid_blocks, write_fully
 from bench.data.cache_record import CHECKSUM_BYTES, DATA_FILE, INDEX_FILE, RECORD_FILE, CropsRecord, crops_folder
 from bench.errors import RecordError, StoreError, UsageError
 
@@ -161,20 +161,7 @@ def remove_crops(stored: StoredCrops) -> list[str]:
     Raises:
         StoreError: A file cannot be removed.
     """
-    try:
-        # The record last: what is left after a kill is still known for what it is.
-        for name in (DATA_FILE, INDEX_FILE, RECORD_FILE):
-            (stored.folder / name).unlink(missing_ok=True)
-        for leftover in stored.folder.glob(f".{RECORD_FILE}.*.tmp"):
-            leftover.unlink(missing_ok=True)
-        others = sorted(path.name for path in stored.folder.iterdir())
-        if not others:
-            stored.folder.rmdir()
-    except FileNotFoundError:  # another process removed it meanwhile
-        return []
-    except OSError as error:
-        raise StoreError(f"cannot be removed ({error.strerror or error})", path=stored.folder) from error
-    return others
+    return remove_files(stored.folder, DATA_FILE, INDEX_FILE, f".{RECORD_FILE}.*.tmp", RECORD_FILE)
 
 
 def _is_ours(folder: Path) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.data.cache_files import remove_files
 from bench.data.resized import RECORD_FILE, ResizedRecord, images_in, part_path
 from bench.errors import RecordError, StoreError
 
@@ -71,18 +72,4 @@ def remove_resized(stored: StoredResized) -> list[str]:
     Raises:
         StoreError: A file cannot be removed.
     """
-    try:
-        # The record last: what is left after a kill is still known for what it is.
-        for part in stored.folder.glob("*.u8"):
-            part.unlink(missing_ok=True)
-        for leftover in stored.folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-        (stored.folder / RECORD_FILE).unlink(missing_ok=True)
-        others = sorted(path.name for path in stored.folder.iterdir())
-        if not others:
-            stored.folder.rmdir()
-    except FileNotFoundError:  # another process removed it meanwhile
-        return []
-    except OSError as error:
-        raise StoreError(f"cannot be removed ({error.strerror or error})", path=stored.folder) from error
-    return others
+    return remove_files(stored.folder, "*.u8", ".*.tmp", RECORD_FILE)

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from bench.errors import RecordError, UsageError, nearest
-from bench.records.protocol import Protocol
+from bench.records.protocol import Precision, Protocol
 
-__all__ = ["load_protocol", "protocol_ids"]
+__all__ = ["allowed_precision", "load_protocol", "protocol_ids"]
 
 _FOLDER = Path(__file__).resolve().parent
 _CHALLENGE = "challenge"
@@ -43,3 +43,20 @@ def load_protocol(name: str) -> Protocol:
     if protocol.id != path.stem:
         raise RecordError(f"is {protocol.id!r}, but the file is named {path.name!r}", path=path, key="id")
     return protocol
+
+
+def allowed_precision(protocol: Protocol, asked: Precision | None) -> Precision:
+    """The arithmetic that was asked for, or the protocol's default.
+
+    Args:
+        protocol: One that says which are allowed.
+        asked: None for the default.
+
+    Raises:
+        UsageError: The protocol does not allow it.
+    """
+    assert protocol.precision is not None, "its kind has precisions"  # noqa: S101 - the caller's invariant
+    if asked is not None and asked not in protocol.precision.allowed:
+        allowed = ", ".join(protocol.precision.allowed)
+        raise UsageError(f"the protocol {protocol.id!r} does not allow precision {asked!r}, only {allowed}")
+    return asked or protocol.precision.default

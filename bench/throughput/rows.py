@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bench.errors import UsageError
 from bench.models.source import LoadedSubmission
+from bench.protocols import allowed_precision
 from bench.records.base import Record
 from bench.records.protocol import DatasetSpec, Precision, Protocol
 from bench.records.throughput import CompileMode, MemoryFormat, Scenario, Throughput
@@ -109,8 +110,4 @@ def throughput_precision(protocol: Protocol, asked: Precision | None) -> Precisi
         UsageError: The protocol does not allow it.
     """
     spec_of(protocol)
-    assert protocol.precision is not None  # noqa: S101 - the record demands it of this kind
-    if asked is not None and asked not in protocol.precision.allowed:
-        allowed = ", ".join(protocol.precision.allowed)
-        raise UsageError(f"the protocol {protocol.id!r} does not allow precision {asked!r}, only {allowed}")
-    return asked or protocol.precision.default
+    return allowed_precision(protocol, asked)
