@@ -218,7 +218,7 @@ class Keeper:
             return
         question = self._questions[0] if self._questions else None
         if question is None:
-            raise ValueError(f"{name}, which nobody asked for")
+            raise ValueError(f"{name} number {header.sequence}, which nobody asked for")
         if header.kind == Kind.PHASE and question is self.ready:
             if header.length == 0 and self._phase < header.number < len(PHASES):
                 return
