@@ -60,7 +60,7 @@ def result_files_with_others(folder: Path) -> list[tuple[Path, frozenset[str]]]:
             for name in names
             if name.endswith(".json") and not name.endswith(_SIDECARS) and not name.startswith(".")
         ]
-    return sorted(files, key=lambda file: file[0])
+    return sorted(files, key=lambda file: file[0].parts)  # compared in C, not path by path
 
 
 def beside_of(path: Path, suffix: str, names: frozenset[str] | None) -> Path | None:

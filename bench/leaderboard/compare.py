@@ -42,7 +42,7 @@ def compare_pages(material: Material) -> Iterator[Page]:
     for entry in material.entries:
         others = [(one.title, material.by_run[one.run]) for one in joined.get(entry.key, ())]
         said = [(item.run, item.retraction) for item in entry.runs]
-        shown = [item.run for item in entry.shown_runs()]
+        shown = [item.run for item in entry.shown_runs]
         inputs = (said, shown, breakdown_digests(entry), [(title, item.run) for title, item in others])
         yield Page.lazy(f"compare/{entry.slug}.js", inputs, partial(_data_file, entry, others, material.store))
     for name, names in sorted(material.class_names.items()):
@@ -93,7 +93,7 @@ def _unknown_cost(name: str, unit: str) -> dict[str, Any]:
 
 
 def _data_file(entry: Entry, joined: Sequence[tuple[str, Stored]], store: Store) -> str:
-    bits = {item.run: found for item in entry.shown_runs() if (found := _bits(store, item)) is not None}
+    bits = {item.run: found for item in entry.shown_runs if (found := _bits(store, item)) is not None}
     return _call("benchCompare", compare_data(entry, joined, bits))
 
 
@@ -115,7 +115,7 @@ def compare_data(entry: Entry, joined: Sequence[tuple[str, Stored]], bits: Mappi
         bits: From run to its top-1 correctness bits as base64, bit 7 of the first byte first.
     """
     newest = entry.runs[0].result
-    good = [item for item in entry.shown_runs() if item.result.failure is None and item.retraction is None]
+    good = [item for item in entry.shown_runs if item.result.failure is None and item.retraction is None]
     return {
         "slug": entry.slug,
         "title": newest.submission.title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import xxhash
@@ -58,8 +59,11 @@ class Entry:
         """The file name of its page."""
         return slug(self.key)
 
+    @cached_property
     def shown_runs(self) -> list[Stored]:
         """One run a protocol: the one that a board ranks, else the newest that was not withdrawn, else the newest."""
+        if len(self.runs) == 1:
+            return self.runs
         ranked = {place.run for place in self.places}
         shown: dict[str, Stored] = {}
         for stored in sorted(self.runs, key=lambda stored: (stored.run in ranked, _is_good(stored)), reverse=True):

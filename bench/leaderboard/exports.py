@@ -30,6 +30,8 @@ _FORMULA_STARTS = frozenset("=+-@\t\r\n\0\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH P
 )
 _CONTROLS = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 """Control characters that are no white space."""
+_HARMLESS = re.compile("[0-9A-Za-z.,:;()+/\N{EN DASH}-]+(?: [0-9A-Za-z.,:;()+/\N{EN DASH}-]+)*")
+"""Text that is the same in Markdown and LaTeX, as most cells are: single spaces, and nothing to escape."""
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\|`*_~<>[]"})
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -91,7 +93,7 @@ def markdown_cell(text: str) -> str:
     >>> markdown_cell("a|b" + chr(10) + "*c*")
     'a\\\\|b \\\\*c\\\\*'
     """
-    return _collapsed(text).translate(_MARKDOWN)
+    return text if _HARMLESS.fullmatch(text) else _collapsed(text).translate(_MARKDOWN)
 
 
 def markdown_text(headers: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[bool]) -> str:
@@ -117,7 +119,7 @@ def latex_cell(text: str) -> str:
     >>> latex_cell("50% of A_1")
     '50\\% of A\\_1'
     """
-    return _collapsed(text).translate(_LATEX)
+    return text if _HARMLESS.fullmatch(text) else _collapsed(text).translate(_LATEX)
 
 
 def latex_text(caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[bool]) -> str:

@@ -161,10 +161,11 @@ class Material:
                 places=places.get(key, []),
                 reasons=self.reasons,
             )
-            found = {item.run: breakdown for item in entry.shown_runs() if (breakdown := self.breakdown(item))}
-            attempts = {item.run: made for item in entry.shown_runs() if (made := self.attempts(item))}
+            found = {item.run: breakdown for item in entry.shown_runs if (breakdown := self.breakdown(item))}
+            attempts = {item.run: made for item in entry.shown_runs if (made := self.attempts(item))}
             signed = {item.run: self.signatures[item.run] for item in entry.runs if item.run in self.signatures}
-            yield replace(entry, breakdowns=found, attempts=attempts, signatures=signed)
+            more = found or attempts or signed
+            yield replace(entry, breakdowns=found, attempts=attempts, signatures=signed) if more else entry
 
     def _places(self) -> dict[str, list[Place]]:
         places: dict[str, list[Place]] = {}

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 import xxhash
 
-__all__ = ["Page", "Part"]
+__all__ = ["Page", "Part", "digest_of_inputs"]
+
+_JSON = json.JSONEncoder(default=repr, check_circular=False)
+"""Kept: to make one takes as long as to write what one page is made from."""
 
 
 class Part(NamedTuple):
@@ -27,7 +30,7 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, name: str, inputs: object, make: Callable[[], bytes]) -> Part:
         """A part; equal inputs have equal `repr` in every process."""
-        return cls(name, _digest(inputs), make)
+        return cls(name, digest_of_inputs(inputs), make)
 
     def into(self, content: bytes) -> bytes | None:
         """A page with this part in place of the one that it has, or None where its marks are not there once."""
@@ -71,13 +74,18 @@ class Page(NamedTuple):
             content = make()
             return content.encode() if isinstance(content, str) else content
 
-        return cls(path, _digest(inputs), encoded, part)
+        return cls(path, digest_of_inputs(inputs), encoded, part)
 
 
-def _digest(inputs: object) -> str:
+def digest_of_inputs(inputs: object) -> str:
+    """A digest of what a file is made from; it may stand for that in the inputs of several files.
+
+    Args:
+        inputs: Equal inputs have equal `repr` in every process.
+    """
     # JSON is written three times as fast as the `repr` of a named tuple; what it does not know has its `repr`.
     try:
-        text = json.dumps(inputs, default=repr)
+        text = _JSON.encode(inputs)
     except TypeError:
         text = repr(inputs)
     return xxhash.xxh3_128_hexdigest(text.encode())

@@ -104,8 +104,8 @@ def sections_of(
     medians: Mapping[str, Medians],
 ) -> list[Section]:
     """A section for each protocol in the order of `shown_runs`; imported runs share one, as one source reports them."""
-    sections, joint = [], [item for item in entry.shown_runs() if _is_plain_import(item)]
-    for item in entry.shown_runs():
+    sections, joint = [], [item for item in entry.shown_runs if _is_plain_import(item)]
+    for item in entry.shown_runs:
         if len(joint) < 2 or item not in joint:
             sections.append(_section(entry, [item], classes, protocol_titles, medians))
         elif item is joint[0]:

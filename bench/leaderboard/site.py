@@ -67,6 +67,7 @@ PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     search_pages,
     feed_pages,
     badge_pages,
+    compare_pages,
 )
 """What makes one half of the files of a site."""
 
@@ -74,7 +75,6 @@ OTHER_PAGES: tuple[Callable[[Material], Iterator[Page]], ...] = (
     board_file_pages,
     history_pages,
     submission_pages,
-    compare_pages,
 )
 """What makes the other half, in a second process where there are many entries."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import xxhash
@@ -16,7 +16,7 @@ from bench.leaderboard.columns import COLUMNS
 from bench.leaderboard.entry import Entry, Place, breakdown_digests, entry_csv, entry_json
 from bench.leaderboard.facts import Fact, link_or_none, status_words, team_of
 from bench.leaderboard.material import Material
-from bench.leaderboard.output import Page, Part
+from bench.leaderboard.page import Page, Part, digest_of_inputs
 from bench.leaderboard.pages import render
 from bench.leaderboard.sections import Section, sections_of
 from bench.leaderboard.slugs import slug
@@ -130,13 +130,16 @@ def submission_pages(material: Material) -> Iterator[Page]:
         id(one): xxhash.xxh3_128_hexdigest(repr(one).encode())
         for one in {id(one): one for one in around.medians.values()}.values()
     }
+    text_of = cache(repr)  # the same few columns on thousands of pages
     for entry in material.entries:
         base = f"submissions/{entry.slug}"
-        records = [(item.run, item.retraction) for item in entry.runs]
+        records = digest_of_inputs([(item.run, item.retraction) for item in entry.runs])
         classes = breakdown_digests(entry)
         said = [entry.reasons.get(item.run) for item in entry.runs]
         compared = sorted({digests[id(around.medians[run])] for run, _ in classes if run in around.medians})
-        others = (around.joined.get(entry.key), around.neighbours.get(entry.key), compared, around.url)
+        near = around.neighbours.get(entry.key)
+        beside = near and (near.board, text_of(near.metric), text_of(near.cost), *near[3:])
+        others = (around.joined.get(entry.key), beside, compared, around.url)
         # One result more moves the ranks of thousands, and nothing else on their pages.
         ranked = [(place.board_id, place.board_title, place.run) for place in entry.places]
         places = [_place(place) for place in entry.places]
@@ -145,7 +148,7 @@ def submission_pages(material: Material) -> Iterator[Page]:
         yield Page.lazy(f"{base}.html", inputs, partial(_html, entry, around, material), ranks)
         yield Page.lazy(f"{base}.csv", records, partial(entry_csv, entry))
         yield Page.lazy(f"{base}.json", records, partial(entry_json, entry))
-        for item in entry.shown_runs():
+        for item in entry.shown_runs:
             if (breakdown := entry.breakdowns.get(item.run)) is not None:
                 names = material.class_names[breakdown.classes]
                 path = f"{base}.{item.result.protocol.id}.classes.csv"
@@ -170,7 +173,7 @@ def submission_page(
     """
     newest = entry.runs[0].result
     submission = newest.submission
-    shown = entry.shown_runs()
+    shown = entry.shown_runs
     links = (("Paper", link_or_none(submission.paper)), ("Code", link_or_none(submission.code)))
     points = _speed(entry, around)
     near = around.neighbours.get(entry.key)
