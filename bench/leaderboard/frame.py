@@ -65,6 +65,7 @@ BASE_COLUMNS = (
     "input.geometry.interpolation",
     "predictions.sha256",
     "origin",
+    "doubt",
     "failure.outcome",
     "failure.message",
     "retraction.reason",

@@ -63,12 +63,13 @@ def _headline(material: Material, num_boards: int) -> list[tuple[str, str, str]]
     entries = {item.result.entry for item in material.stored}
     statuses = Counter(item.result.status for item in material.stored)
     measured = sum(statuses[status] for status in ("verified", "self-reported"))
+    borne_out = statuses["verified"] - int(material.frame["doubt"].notna().sum())
     facts = [
         ("Submissions", f"{len(entries):,}", ""),
         ("Boards", f"{num_boards:,}", "with results"),
     ]
     if measured:
-        facts.append(("Measured", f"{measured:,}", f"{statuses['verified']:,} verified"))
+        facts.append(("Measured", f"{measured:,}", f"{borne_out:,} verified"))
     if statuses["imported"]:
         facts.append(("Imported", f"{statuses['imported']:,}", "results"))
     facts.append(("Last change", max(last_change(place) for place in material.standings) if num_boards else "", ""))

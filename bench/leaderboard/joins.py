@@ -61,7 +61,8 @@ def _results_of(results: pd.DataFrame, join: Join) -> pd.DataFrame:
         column = f"environment.{name}"
         fits &= (results[column] == value) if column in results.columns else False
     found = results[fits.fillna(False).to_numpy(dtype=bool)]
-    found = found.assign(_trusted=found["status"] == "verified", _key=_keys(found, join))
+    trusted = (found["status"] == "verified") & found["doubt"].isna()
+    found = found.assign(_trusted=trusted, _key=_keys(found, join))
     found = found.sort_values(["_trusted", "run"], ascending=False, kind="stable").drop_duplicates("_key")
     return found.drop(columns=["_trusted", "_key"]).sort_values("run", kind="stable", ignore_index=True)
 

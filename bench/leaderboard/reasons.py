@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reasons"]
 
-_TEXTS = ("failure.outcome", "failure.message", "ledger.challenge")
+_TEXTS = ("failure.outcome", "failure.message", "ledger.challenge", "doubt")
 """Columns of which a missing cell is compared with text."""
 
 
@@ -33,6 +33,7 @@ def reasons(loaded: LoadedBoard, runs: pd.DataFrame) -> list[str | None]:
         "failure.outcome",
         "failure.message",
         "ledger.challenge",
+        "doubt",
         "protocol.version",
         "protocol.digest",
         "dataset.complete",
@@ -53,6 +54,8 @@ def _reason(loaded: LoadedBoard, run: dict[str, Any], value: str) -> str | None:
         return reason
     if run["status"] not in board.statuses:
         return f"status {run['status']}; this board ranks {' and '.join(board.statuses)} results"
+    if run["doubt"] is not None:
+        return f"says verified without what that needs: {run['doubt']}"
     if board.challenge is not None and run["ledger.challenge"] != board.challenge:
         return f"was not evaluated in the challenge {board.challenge}"
     if run["protocol.version"] != protocol.version:

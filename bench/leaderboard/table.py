@@ -12,7 +12,7 @@ from bench.leaderboard.exports import csv_text, plain
 from bench.leaderboard.facets import claim_differs
 from bench.leaderboard.slugs import slug
 from bench.leaderboard.standing import Standing
-from bench.leaderboard.trust import doubt_badge, signature_badge
+from bench.leaderboard.trust import signature_badge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,14 +129,12 @@ def _badges(standing: Standing) -> list[tuple[Badge, ...]]:
     mixed = is_mixed(standing)
     claim = Badge("claim differs", "failed", "The authors claim an accuracy outside the 95% interval of this one.")
     statuses = standing.ranked["status"].tolist()
-    doubts = [() if is_missing(doubt) else (doubt_badge(doubt),) for doubt in values_of(standing.ranked, "doubt")]
     states = [None if is_missing(state) else state for state in values_of(standing.ranked, "signature")]
     return [
         (*((Badge(status, status, "Not verified by a maintainer."),) if mixed and status != "verified" else ()),
-         *(Badge(*one) for one in doubt),
          *((Badge(*signed),) if (signed := signature_badge(state)) else ()),
          *((claim,) if differs else ()))
-        for status, doubt, state, differs in zip(statuses, doubts, states, claim_differs(standing), strict=True)
+        for status, state, differs in zip(statuses, states, claim_differs(standing), strict=True)
     ]  # fmt: skip
 
 

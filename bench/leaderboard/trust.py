@@ -10,7 +10,7 @@ from bench.records.audit import Audit
 from bench.records.result import Result
 from bench.records.verified import may_be_verified, reproducing_command
 
-__all__ = ["AuditRow", "Trust", "doubt_badge", "signature_badge", "trust_of"]
+__all__ = ["AuditRow", "Trust", "signature_badge", "trust_of"]
 
 
 class AuditRow(NamedTuple):
@@ -69,11 +69,6 @@ def trust_of(result: Result, signature: SignatureState = UNSIGNED) -> Trust | No
 def _row(audit: Audit) -> AuditRow:
     figures = ", ".join(f"{name} {value}" for name, value in audit.figures.items())
     return AuditRow(audit.id, audit.title, audit.outcome, _CSS[audit.outcome], audit.sentence, audit.threshold, figures)
-
-
-def doubt_badge(doubt: str) -> tuple[str, str, str]:
-    """How a board marks a run that says verified without what that needs: text, class and tool tip."""
-    return "not borne out", "failed", f"The record says verified, but {doubt}."
 
 
 def signature_badge(state: str | None) -> tuple[str, str, str] | None:

@@ -56,7 +56,7 @@ def test_a_column_of_one_value_is_no_facet(tmp_path: Path) -> None:
     board = BOARD.replace('"status", ', "")
     facets = {facet.name: facet for facet in facets_of(_licensed(tmp_path, board))}
 
-    assert set(facets) == {"license", "status"}
+    assert set(facets) == {"license", "isolation", "status"}
     assert facets["status"].column is None
     assert [(value.text, value.num_rows) for value in facets["status"].boxes] == [
         ("verified", 6),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.attest import UNSIGNED, attest
+from bench.leaderboard.index import index_page
 from bench.leaderboard.material import Material
 from bench.leaderboard.submission import submission_pages
 from bench.leaderboard.table import table_rows
@@ -137,12 +138,16 @@ def test_broken_keys_are_named_and_the_rest_is_published(make_result: Callable[.
     assert material.standings
 
 
-def test_a_status_that_is_not_borne_out_is_marked_on_boards(make_result: Callable[..., Result], store: Store) -> None:
-    """And the page does not say that the maintainers measured it."""
+def test_a_status_that_is_not_borne_out_has_no_rank(make_result: Callable[..., Result], store: Store) -> None:
+    """Whoever writes `verified` into a record ranks nowhere, and the page does not say that it was measured so."""
     store.add(_verified(make_result, isolation="none"))
-    (row,) = table_rows(Material(store, store.results.parent / "boards").standings[0])
+    material = Material(store, store.results.parent / "boards")
     page = _page(store)
 
-    assert [badge.text for cell in row.cells for badge in cell.badges] == ["not borne out"]
+    assert material.standings[0].ranked.empty
+    assert list(material.standings[0].unranked["reason"]) == [
+        "says verified without what that needs: its isolation is 'none', not 'sandbox'"
+    ]
+    assert ("Measured", "1", "0 verified") in index_page(material)["headline"]
     assert "Says verified, without what that needs" in page
     assert "Measured by the maintainers" not in page
