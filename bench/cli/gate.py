@@ -85,7 +85,7 @@ def gate(
     over all rows. Exit codes: 0 OK or INCONCLUSIVE, 1 REGRESSION, 3 INCONCLUSIVE with --strict, 4 nothing could be
     decided (INVALID, or the gate itself failed), 5 outputs of base and head differ, 2 wrong usage.
 
-    The folder --out holds regression.json, pairs.jsonl, junit.xml, summary.md and pytest-benchmark.json.
+    The folder --out holds regression.json, pairs.jsonl, junit.xml, summary.md, report.html and pytest-benchmark.json.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bench.cli.common import json_option, note, print_json, print_table, results_option
+from bench.files import write_atomic
 from bench.gate.history import read
 from bench.gate.screen import history_series, proposals, result_series
 from bench.store import Store
@@ -29,8 +30,15 @@ __all__ = ["screen"]
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="The least change, such as 0.05.  [default: 0.03, or the row's own]",
 )
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write history.html, with every series drawn, and history.csv into this folder.",
+)
 @json_option
-def screen(results: Path, histories: tuple[Path, ...], tolerance: float | None, as_json: bool) -> None:
+def screen(
+    results: Path, histories: tuple[Path, ...], tolerance: float | None, out: Path | None, as_json: bool
+) -> None:
     """Look for changes of speed over time, on each machine alone, and propose what to measure again.
 
     Change points by E-divisive with a permutation test (p at most 0.001). Speeds that follow each other are not
@@ -41,6 +49,7 @@ def screen(results: Path, histories: tuple[Path, ...], tolerance: float | None, 
     Examples:
       bench screen
       bench screen --history gate-history.jsonl --tolerance 0.05
+      bench screen --history gate-history.jsonl --out history   # a page to look at, and CSV
     """
     series = history_series(run for path in histories for run in read(path))
     if results.is_dir() or not histories:
@@ -49,6 +58,11 @@ def screen(results: Path, histories: tuple[Path, ...], tolerance: float | None, 
             note(f"Left out: {error}")
         series = [*result_series(item.result for item in scan.stored if item.retraction is None), *series]
     found = proposals(series, tolerance)
+    if out is not None:
+        from bench.gate.pages import history_csv, history_page
+
+        write_atomic(out / "history.html", history_page(series, found, tolerance))
+        write_atomic(out / "history.csv", history_csv(series, tolerance))
     long_enough = sum(len(one.points) >= 10 for one in series)
     if as_json:
         print_json(

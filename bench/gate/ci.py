@@ -1,4 +1,4 @@
-"""A gate for machines and reviewers: JUnit, a Markdown summary, annotations, and JSON that pytest-benchmark reads."""
+"""A gate for machines and reviewers: JUnit, Markdown, a page, annotations, and JSON that pytest-benchmark reads."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ __all__ = ["github_lines", "junit", "pytest_benchmark", "sentence", "summary", "
 
 def write_reports(report: GateReport, out: Path) -> None:
     """Writes the reports of a gate into a folder, and tells GitHub's runner where there is one."""
+    from bench.gate.pages import report_page
+
     write_atomic(out / "regression.json", pretty_json(as_json(report)))
     write_atomic(out / "junit.xml", junit(report))
     write_atomic(out / "summary.md", summary(report))
+    write_atomic(out / "report.html", report_page(report))
     now = datetime.now(UTC).isoformat()
     write_atomic(out / "pytest-benchmark.json", pretty_json(pytest_benchmark(report, now)))
     if summary_file := os.environ.get("GITHUB_STEP_SUMMARY"):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from bench.files import digest_of
 from bench.gate.history import PastRun
 from bench.records.result import Result
-from bench.stats.changes import changes
+from bench.stats.changes import Change, changes
 
-__all__ = ["Point", "Proposal", "Series", "history_series", "proposals", "result_series"]
+__all__ = ["Point", "Proposal", "Series", "changes_in", "history_series", "proposals", "result_series"]
 
 TOLERANCE = 0.03
 _SAME = (
@@ -133,8 +133,7 @@ def proposals(series: Sequence[Series], tolerance: float | None = None) -> list[
     """
     found = []
     for one in series:
-        least = math.log1p(one.tolerance if tolerance is None else tolerance)
-        for change in changes([math.log(point.seconds) for point in one.points], least_step=least):
+        for change in changes_in(one, tolerance):
             before, after = one.points[change.place - 1], one.points[change.place]
             found.append(
                 Proposal(
@@ -149,6 +148,17 @@ def proposals(series: Sequence[Series], tolerance: float | None = None) -> list[
                 )
             )
     return sorted(found, key=lambda item: (-item.slowdown, item.name, item.after.at))
+
+
+def changes_in(series: Series, tolerance: float | None = None) -> list[Change]:
+    """Where a series may have changed, on the log scale.
+
+    Args:
+        series: What was measured.
+        tolerance: The least change, instead of that of the series.
+    """
+    least = math.log1p(series.tolerance if tolerance is None else tolerance)
+    return changes([math.log(point.seconds) for point in series.points], least_step=least)
 
 
 def _command(series: Series, before: Point, after: Point) -> str:

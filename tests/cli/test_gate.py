@@ -97,6 +97,7 @@ def test_a_slow_head_is_a_regression_with_every_report(repository: Path) -> None
     assert case.find("failure") is not None
     assert summary.read_text() == (out / "summary.md").read_text()
     assert "| busy |" in summary.read_text()
+    assert "<h1>REGRESSION</h1>" in (out / "report.html").read_text()
     again = _gate(repository, "--recompute", str(out / "regression.json"), "--json")
     assert again.returncode == 1
     assert json.loads(again.stdout) == report

@@ -93,10 +93,13 @@ def test_a_history_is_enough(tmp_path: Path) -> None:
     history = tmp_path / "history.jsonl"
     for day in range(20):
         add(history, run(0.01 * (1.2 if day >= 10 else 1) * (1 + 0.001 * (day % 3)), day + 1, commit=f"{day:040x}"))
-    done = _bench("screen", "--results", str(tmp_path / "none"), "--history", str(history))
+    words = ("--results", str(tmp_path / "none"), "--history", str(history), "--out", str(tmp_path / "pages"))
+    done = _bench("screen", *words)
 
     assert done.exit_code == 0, done.output
     assert "forward may be slower; to know: bench bisect --good" in done.stderr
+    assert len((tmp_path / "pages" / "history.csv").read_text().splitlines()) == 21
+    assert "+20.0%" in (tmp_path / "pages" / "history.html").read_text()
 
 
 def test_without_anything_to_read_it_says_so(tmp_path: Path) -> None:
