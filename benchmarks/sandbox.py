@@ -5,7 +5,7 @@
 
 Throughput is measured as an evaluation runs: the host ranks a batch while two more are in flight. Both sides hold the
 same model at once and take turns, block by block, so that a noise of the machine hits both; the figure is the median
-of the ratios of neighbouring blocks. It is printed with the interquartile range of these ratios.
+of the ratios of four neighbouring blocks, two a side. It is printed with the interquartile range of these ratios.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ def build_model(depth):
     ends = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 1000)
     return nn.Sequential(nn.Conv2d(3, 32, 4, stride=4), nn.ReLU(), *body, *ends)
 """
+
+_REST_S = 0.05
+"""Before a block: the threads of OpenMP of the other side spin on for some milliseconds after their last batch, in this
+process as an evaluation in a sandbox has none."""
 
 
 def main() -> None:
@@ -76,11 +80,15 @@ def _compare(local: ModelSession, jailed: ModelSession, images: Images, options:
     count = max(4, int(options.block_s / (_block_s(local, images, 5) / 5)))
     ratios, millis, waits = [], [], {"local": [], "jailed": []}
     for pair in range(options.pairs):
-        order = (local, jailed) if pair % 2 == 0 else (jailed, local)
-        seconds = {session: _block_s(session, images, count) for session in order}
+        # Each side before and after the other: a machine that gets slower or faster meanwhile cancels out.
+        order = (local, jailed, jailed, local) if pair % 2 == 0 else (jailed, local, local, jailed)
+        seconds = {local: 0.0, jailed: 0.0}
+        for session in order:
+            seconds[session] += _block_s(session, images, count)
         ratios.append(seconds[local] / seconds[jailed])
-        millis.append(1e3 * seconds[local] / count)
+        millis.append(1e3 * seconds[local] / (2 * count))
         for name, session in (("local", local), ("jailed", jailed)):
+            time.sleep(_REST_S)
             started = time.perf_counter()
             session.logits(images)
             waits[name].append(1e3 * (time.perf_counter() - started))
@@ -89,7 +97,7 @@ def _compare(local: ModelSession, jailed: ModelSession, images: Images, options:
     alone = statistics.median(waits["jailed"]) - statistics.median(waits["local"])
     print(
         f"batch of {statistics.median(millis):7.2f} ms: throughput {options.level} / local {middle:.3f} "
-        f"[{low:.3f}, {high:.3f}] of {len(ratios)} pairs of {count} batches; one by one {alone:+.2f} ms a batch; "
+        f"[{low:.3f}, {high:.3f}] of {len(ratios)} rounds of 2 x {count} batches; one by one {alone:+.2f} ms a batch; "
         f"processor time {options.level} / local {work[jailed] / work[local]:.3f}"
     )
 
@@ -98,6 +106,7 @@ def _block_s(session: ModelSession, images: Images, count: int) -> float:
     """Seconds for so many batches, two in flight while the host ranks one, as an evaluation does it."""
     labels = np.zeros(len(images), np.int64)
     in_flight: deque = deque()
+    time.sleep(_REST_S)
     started = time.perf_counter()
     for _ in range(count):
         in_flight.append(session.submit(images))

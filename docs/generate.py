@@ -19,6 +19,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
+from field_texts import describe_fields
 
 from bench.challenge.envelope import Envelope
 from bench.challenge.labels import SealedLabels
@@ -286,6 +287,7 @@ def _plain(value: Any) -> Any:
 
 def pages() -> dict[str, str]:
     """From file name below `docs/` to its content."""
+    describe_fields()
     schemas = {
         f"schemas/{name}.schema.json": json.dumps(kind.record.model_json_schema(), indent=1, sort_keys=True) + "\n"
         for name, kind in FORMATS.items()

@@ -224,11 +224,11 @@ def _place(place: Place) -> _Place:
 
 
 def _coarse(number: int) -> str:
-    """A count up to 99, above that its first two digits."""
+    """A count up to 99, above that its first two digits: that changes seldom, and with it the page."""
     if number < 100:
         return str(number)
     unit = 10 ** (len(str(number)) - 2)
-    return f"{number:,}" if number % unit == 0 else f"more than {number // unit * unit:,}"
+    return f"at least {number // unit * unit:,}"
 
 
 def _speed(entry: Entry, around: Surroundings) -> list[SpeedPoint]:

@@ -23,7 +23,6 @@ class Record(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         defer_build=True,  # every command imports all records and reads a few
         ser_json_inf_nan="strings",
     )

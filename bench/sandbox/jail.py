@@ -31,9 +31,9 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 # What a child may say of its own failure. All are failures: it gains nothing by a wrong one.
 _CHILDS_ERRORS = ("SubmissionError", "WeightsError", "ModelError", "OutputError", "NonFiniteError", "DeviceError",
                   "RecordError", "UsageError", "StoreError")  # fmt: skip
-# Between two batches the threads of OpenMP would spin for milliseconds, on the core that the parent wants for the next
-# batch. So many turns last tenths of a millisecond: longer than the gaps within a forward pass, which stay as fast.
-_SPINS = "10000"
+# Between two batches the threads of OpenMP would spin for many milliseconds, on the core that the parent wants for the
+# next batch. So many turns last about one: far longer than the gaps within a forward pass, which stay as fast.
+_SPINS = "100000"
 _PASSED_ON = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
