@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from bench.errors import BenchError, RecordError, StoreError, UsageError
+from bench.errors import BenchError, StoreError, UsageError
 from bench.files import digest_of, sweep_leftovers, write_all_atomic, write_atomic
 from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
@@ -27,7 +27,7 @@ from bench.records.equal_run import EqualRun
 from bench.records.predictions import Predictions
 from bench.records.result import PredictionsRef, Result, Retraction
 from bench.records.training import Attempts
-from bench.stored import Stored, beside_of, read_stored, result_files, result_files_with_others
+from bench.stored import Stored, read_stored, result_files, result_files_with_others
 
 __all__ = ["Scan", "Store"]
 
@@ -266,57 +266,6 @@ class Store:
         )
         write_atomic(stored.path.with_suffix(".retract.json"), retraction.to_text())
         return Stored(result=stored.result, path=stored.path, retraction=retraction)
-
-    def correctness(self, stored: Stored) -> Correctness | None:
-        """Which images a run got right, or None where that was not kept.
-
-        Raises:
-            RecordError: The file is broken.
-        """
-        path = beside_of(stored.path, ".bits", stored.beside)
-        if path is None:
-            return None
-        try:
-            return Correctness.from_bytes(path.read_bytes(), stored.result.dataset.num_samples)
-        except BenchError as error:
-            raise type(error)(error.message, path=path) from error
-
-    def breakdown(self, stored: Stored) -> Breakdown | None:
-        """A run's counts by class, or None where they were not kept.
-
-        Raises:
-            RecordError: The file is broken.
-        """
-        path = beside_of(stored.path, ".classes.json", stored.beside)
-        return None if path is None else Breakdown.load(path)
-
-    def blocks(self, stored: Stored) -> Blocks | None:
-        """A run's raw times, or None where it has none.
-
-        Raises:
-            RecordError: The file is missing, broken, or another one than the result names.
-        """
-        if stored.result.blocks is None:
-            return None
-        path = stored.path.with_suffix(".blocks.json")
-        blocks = Blocks.load(path)
-        if blocks.sha256() != stored.result.blocks:
-            raise RecordError("does not hold the times that the result names; restore the file", path=path)
-        return blocks
-
-    def attempts(self, stored: Stored) -> Attempts | None:
-        """A run's attempts, or None where it is no training.
-
-        Raises:
-            RecordError: The file is missing, broken, or another one than the result names.
-        """
-        if stored.result.training is None:
-            return None
-        path = stored.path.with_suffix(".attempts.json")
-        attempts = Attempts.load(path)
-        if attempts.sha256() != stored.result.training.attempts:
-            raise RecordError("does not hold the attempts that the result names; restore the file", path=path)
-        return attempts
 
     def of_entry(self, team: str, name: str) -> list[Stored]:
         """The valid results of one submission under all protocols, sorted by run."""

@@ -12,9 +12,23 @@ from pathlib import Path
 from pydantic import ValidationError
 from xxhash import xxh3_128_hexdigest
 
+from bench.errors import BenchError, RecordError
+from bench.records.blocks import Blocks
+from bench.records.breakdown import Breakdown
+from bench.records.correctness import Correctness
 from bench.records.result import Result, Retraction
+from bench.records.training import Attempts
 
-__all__ = ["Stored", "beside_of", "read_stored", "result_files", "result_files_with_others"]
+__all__ = [
+    "Stored",
+    "read_attempts",
+    "read_blocks",
+    "read_breakdown",
+    "read_correctness",
+    "read_stored",
+    "result_files",
+    "result_files_with_others",
+]
 
 _SIDECARS = (".attempts.json", ".blocks.json", ".classes.json", ".retract.json")
 
@@ -63,7 +77,7 @@ def result_files_with_others(folder: Path) -> list[tuple[Path, frozenset[str]]]:
     return sorted(files, key=lambda file: file[0].parts)  # compared in C, not path by path
 
 
-def beside_of(path: Path, suffix: str, names: frozenset[str] | None) -> Path | None:
+def _beside_of(path: Path, suffix: str, names: frozenset[str] | None) -> Path | None:
     """What lies beside a result under its name with another suffix, or None where there is nothing."""
     if names is not None:
         name = path.name.removesuffix(".json") + suffix
@@ -78,7 +92,7 @@ def read_stored(path: Path, beside: frozenset[str] | None = None) -> Stored:
     Raises:
         RecordError: The file or its retraction is broken.
     """
-    retraction_path = beside_of(path, ".retract.json", beside)
+    retraction_path = _beside_of(path, ".retract.json", beside)
     retraction, said = None, b""
     if retraction_path is not None:
         retraction, said = Retraction.load(retraction_path), retraction_path.read_bytes()
@@ -94,3 +108,58 @@ def read_stored(path: Path, beside: frozenset[str] | None = None) -> Stored:
     return Stored(
         result=result, path=path, retraction=retraction, digest=xxh3_128_hexdigest(content + said), beside=beside
     )
+
+
+def read_correctness(stored: Stored) -> Correctness | None:
+    """Which images a run got right, or None where that was not kept.
+
+    Raises:
+        RecordError: The file is broken.
+    """
+    path = _beside_of(stored.path, ".bits", stored.beside)
+    if path is None:
+        return None
+    try:
+        return Correctness.from_bytes(path.read_bytes(), stored.result.dataset.num_samples)
+    except BenchError as error:
+        raise type(error)(error.message, path=path) from error
+
+
+def read_breakdown(stored: Stored) -> Breakdown | None:
+    """A run's counts by class, or None where they were not kept.
+
+    Raises:
+        RecordError: The file is broken.
+    """
+    path = _beside_of(stored.path, ".classes.json", stored.beside)
+    return None if path is None else Breakdown.load(path)
+
+
+def read_blocks(stored: Stored) -> Blocks | None:
+    """A run's raw times, or None where it has none.
+
+    Raises:
+        RecordError: The file is missing, broken, or another one than the result names.
+    """
+    if stored.result.blocks is None:
+        return None
+    path = stored.path.with_suffix(".blocks.json")
+    blocks = Blocks.load(path)
+    if blocks.sha256() != stored.result.blocks:
+        raise RecordError("does not hold the times that the result names; restore the file", path=path)
+    return blocks
+
+
+def read_attempts(stored: Stored) -> Attempts | None:
+    """A run's attempts, or None where it is no training.
+
+    Raises:
+        RecordError: The file is missing, broken, or another one than the result names.
+    """
+    if stored.result.training is None:
+        return None
+    path = stored.path.with_suffix(".attempts.json")
+    attempts = Attempts.load(path)
+    if attempts.sha256() != stored.result.training.attempts:
+        raise RecordError("does not hold the attempts that the result names; restore the file", path=path)
+    return attempts

@@ -19,6 +19,7 @@ from bench.protocols import load_protocol
 from bench.records.reference import ReferenceRun, ReferenceRuns
 from bench.records.training import Attempts
 from bench.store import Store
+from bench.stored import read_attempts
 from bench.training.reference import references_of
 
 NETWORKS = ("lenet5", "small-alexnet", "tiny-resnet")
@@ -60,7 +61,7 @@ def main() -> None:
             bench("train", SUBMISSIONS / network, "--protocol", PROTOCOL, *common, *where)
         bench("score-training", out / "trained" / "demo" / network, *common, "--results", store.results)
         stored = [one for one in store.of_entry("demo", network) if one.result.protocol.id == PROTOCOL][-1]
-        attempts, top1 = store.attempts(stored), stored.result.metrics["top1"]
+        attempts, top1 = read_attempts(stored), stored.result.metrics["top1"]
         assert attempts is not None
         accuracies.append([one.final["top1"].value for one in attempts.attempts])
         runs += [run_of(stored.result.submission.title, attempts, index) for index in range(len(attempts.attempts))]

@@ -19,6 +19,7 @@ from bench.records.correctness import Correctness
 from bench.records.equal_run import EqualRun
 from bench.records.result import Failure, ProtocolRef, Result
 from bench.store import Store
+from bench.stored import read_breakdown, read_correctness
 
 MakeResult = Callable[..., Result]
 
@@ -189,11 +190,11 @@ def test_sidecars_are_read_back(store: Store, make_result: MakeResult) -> None:
     breakdown = breakdown_of(answers, "shapes10")
     store.add(result, correctness=Correctness(answers.top1_N, answers.top5_N), breakdown=breakdown)
     stored = store.get(result.run)
-    correctness = store.correctness(stored)
+    correctness = read_correctness(stored)
 
     assert correctness is not None
     assert correctness.top1_N.tolist() == [True, False]
-    assert store.breakdown(stored) == breakdown
+    assert read_breakdown(stored) == breakdown
     assert [item.result for item in store.scan().stored] == [result]
 
 

@@ -20,6 +20,7 @@ from bench.records.ledger import Entry
 from bench.records.result import DatasetRef, Failure, Result, SubmissionRef
 from bench.records.verified import may_be_verified
 from bench.score import protocol_ref
+from bench.stored import read_breakdown, read_correctness
 from bench.version import __version__
 
 __all__ = ["account_failure", "account_rejection", "account_score", "known_verdict"]
@@ -118,11 +119,7 @@ def _publish(hearing: Hearing, prepared: Prepared, entry: Entry) -> tuple[Result
     stored = office.private.store.get(prepared.run)
     if result.predictions is not None:
         office.public.add_predictions(office.private.store.read_predictions(stored.result))
-    path = office.public.add(
-        result,
-        correctness=office.private.store.correctness(stored),
-        breakdown=office.private.store.breakdown(stored),
-    )
+    path = office.public.add(result, correctness=read_correctness(stored), breakdown=read_breakdown(stored))
     return result, path
 
 

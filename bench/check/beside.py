@@ -11,8 +11,7 @@ from bench.check.rule import Finding, finding, findings_of
 from bench.errors import BenchError
 from bench.records.breakdown import Breakdown
 from bench.records.result import Result, Retraction
-from bench.store import Store
-from bench.stored import Stored
+from bench.stored import Stored, read_attempts, read_blocks, read_breakdown, read_correctness
 from bench.throughput.summary import costs_of
 from bench.training.reference import convergence_faults
 
@@ -21,15 +20,15 @@ __all__ = ["look_beside"]
 
 def look_beside(stored: Stored) -> Iterator[Finding]:
     """Breaches of R04 to R06, R11, S01, S02, T02 and T03 in the files beside a valid result."""
-    store, path, result = Store(stored.path.parent), stored.path, stored.result
+    path, result = stored.path, stored.result
     try:
-        breakdown = store.breakdown(stored)
+        breakdown = read_breakdown(stored)
     except BenchError as error:
         yield from findings_of("R06", error, path.with_suffix(".classes.json"))
         breakdown = None
     if breakdown is not None:
         yield from _classes(result, breakdown, path.with_suffix(".classes.json"))
-    yield from _blocks(store, stored)
+    yield from _blocks(stored)
     if (retraction := path.with_suffix(".retract.json")).is_file():
         try:
             withdrawn = Retraction.load(retraction).run
@@ -38,8 +37,8 @@ def look_beside(stored: Stored) -> Iterator[Finding]:
         else:
             if withdrawn != result.run:
                 yield finding("R11", f"is {withdrawn!r}, but it lies beside {result.run!r}", retraction, key="run")
-    yield from _bits(store, stored)
-    yield from _attempts(store, stored)
+    yield from _bits(stored)
+    yield from _attempts(stored)
     yield from _signature(stored)
 
 
@@ -53,10 +52,10 @@ def _classes(result: Result, breakdown: Breakdown, path: Path) -> Iterator[Findi
         yield finding("R06", f"add up to {total:,} images, the result says {result.dataset.num_samples:,}", path)
 
 
-def _bits(store: Store, stored: Stored) -> Iterator[Finding]:
+def _bits(stored: Stored) -> Iterator[Finding]:
     path = stored.path.with_suffix(".bits")
     try:
-        bits = store.correctness(stored)
+        bits = read_correctness(stored)
     except BenchError as error:
         yield from findings_of("R04", error, path)
         return
@@ -71,11 +70,11 @@ def _bits(store: Store, stored: Stored) -> Iterator[Finding]:
         yield finding("R04", "has an image that is right at first and not among the first five", path)
 
 
-def _blocks(store: Store, stored: Stored) -> Iterator[Finding]:
+def _blocks(stored: Stored) -> Iterator[Finding]:
     """R05: the raw times of a run give its costs again."""
     path = stored.path.with_suffix(".blocks.json")
     try:
-        blocks = store.blocks(stored)
+        blocks = read_blocks(stored)
     except BenchError as error:
         yield from findings_of("R05", error, path)
         return
@@ -92,10 +91,10 @@ def _blocks(store: Store, stored: Stored) -> Iterator[Finding]:
             yield finding("R05", message, path)
 
 
-def _attempts(store: Store, stored: Stored) -> Iterator[Finding]:
+def _attempts(stored: Stored) -> Iterator[Finding]:
     """T02 and T03: the attempts of a training, and how fast they learned."""
     try:
-        attempts = store.attempts(stored)
+        attempts = read_attempts(stored)
     except BenchError as error:
         yield from findings_of("T02", error, stored.path.with_suffix(".attempts.json"))
         return

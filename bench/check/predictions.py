@@ -22,7 +22,7 @@ from bench.protocols import load_protocol
 from bench.records.correctness import Correctness
 from bench.records.predictions import Predictions, check_sample_ids
 from bench.store import Store
-from bench.stored import Stored
+from bench.stored import Stored, read_correctness
 
 __all__ = ["look_at_predictions"]
 
@@ -51,7 +51,7 @@ def look_at_predictions(stored: Stored, context: Context) -> Iterator[Finding]:
     if (fault := _incomplete(predictions.sample_ids, result.dataset.num_samples)) is not None:
         yield finding("P03", fault, path)
         return
-    yield from _scores(stored, predictions, store, context, path)
+    yield from _scores(stored, predictions, context, path)
 
 
 def _incomplete(sample_ids: tuple[str, ...], num_samples: int) -> str | None:
@@ -63,11 +63,11 @@ def _incomplete(sample_ids: tuple[str, ...], num_samples: int) -> str | None:
     return None
 
 
-def _scores(stored: Stored, predictions: Predictions, store: Store, context: Context, path: Path) -> Iterator[Finding]:
+def _scores(stored: Stored, predictions: Predictions, context: Context, path: Path) -> Iterator[Finding]:
     """P02: the metrics of the predictions against those of the result."""
     result = stored.result
     try:
-        answers, names = _answers(stored, predictions, store, context)
+        answers, names = _answers(stored, predictions, context)
         computed = estimate([name for name in names if name in result.metrics], answers) if answers is not None else {}
     except BenchError as error:
         yield finding("P03", error.message, path)
@@ -90,9 +90,7 @@ def _shown(found: object) -> str:
     return f"{value}" if count is None else f"{value} ({count:,})"
 
 
-def _answers(
-    stored: Stored, predictions: Predictions, store: Store, context: Context
-) -> tuple[Answers | None, list[str]]:
+def _answers(stored: Stored, predictions: Predictions, context: Context) -> tuple[Answers | None, list[str]]:
     """The predictions with labels, and the metrics that can be scored with these; None where there are no labels.
 
     Raises:
@@ -100,7 +98,7 @@ def _answers(
     """
     if context.data is not None:
         return Answers(predictions, _true_labels(stored, predictions, context.data)), list(METRICS)
-    bits = store.correctness(stored)
+    bits = read_correctness(stored)
     names = [name for name, metric in METRICS.items() if not (isinstance(metric, Mean) and metric.over_classes)]
     return None if bits is None else Answers(predictions, _labels_from_bits(predictions, bits)), names
 

@@ -36,6 +36,7 @@ def compare(run_a: str, run_b: str, metric: str, results: Path, as_json: bool) -
     from bench.errors import StoreError, UsageError
     from bench.stats.paired import paired_test
     from bench.store import Store
+    from bench.stored import read_correctness
 
     store = Store(results)
     first, second = store.get(run_a), store.get(run_b)
@@ -43,7 +44,7 @@ def compare(run_a: str, run_b: str, metric: str, results: Path, as_json: bool) -
         raise UsageError(f"the runs answered different images: {_images(first)}, and {_images(second)}")
     bits = []
     for stored in (first, second):
-        correctness = store.correctness(stored)
+        correctness = read_correctness(stored)
         if correctness is None:
             raise StoreError("it is not kept which images this run got right", path=stored.path)
         bits.append(correctness.top1_N if metric == "top1" else correctness.top5_N)

@@ -190,15 +190,16 @@ def _evaluate(folders: _Folders, trained: list[LoadedSubmission], workers: int) 
         note(f"    {submission.manifest.title}: top-1 {show_estimate(outcome.result.metrics['top1'])} %{reused}")
         stored = store.get(outcome.result.run)
         if before is not None:
-            note(f"      {_compared(store, stored, before)}")
+            note(f"      {_compared(stored, before)}")
         before = stored
 
 
-def _compared(store: Store, run: Stored, other: Stored) -> str:
+def _compared(run: Stored, other: Stored) -> str:
     """A sentence on whether two runs differ, image by image."""
     from bench.stats.paired import paired_test
+    from bench.stored import read_correctness
 
-    first, second = store.correctness(run), store.correctness(other)
+    first, second = read_correctness(run), read_correctness(other)
     title = other.result.submission.title
     if first is None or second is None:
         return f"which images {title} got right is not kept"

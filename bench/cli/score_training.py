@@ -84,6 +84,7 @@ def score_training(
     from bench.data.dataset import open_dataset
     from bench.protocols import load_protocol
     from bench.store import Store
+    from bench.stored import read_attempts
     from bench.training.attempts import read_round_key
     from bench.training.found import check_attempts, find_attempts
     from bench.training.scoring import evaluation_of
@@ -102,7 +103,7 @@ def score_training(
     note(f"Running the code of {found[0].folder.parent.name}/{found[0].folder.name} (isolation: none).")
     with progress_bars(with_weights, len(dataset)) as advance_one:
         outcome = run(found, fixed, dataset, store, options, digest=digest, round_key=key, on_progress=advance_one)
-    attempts = store.attempts(store.get(outcome.result.run))
+    attempts = read_attempts(store.get(outcome.result.run))
     for sentence in outcome.result.notes:
         note(f"Note: {sentence}")
     if as_json:

@@ -28,8 +28,7 @@ from bench.leaderboard.surroundings import joined_runs
 from bench.metrics import METRICS
 from bench.records.breakdown import Breakdown
 from bench.records.result import Result
-from bench.store import Store
-from bench.stored import Stored
+from bench.stored import Stored, read_correctness
 
 __all__ = ["MOST_SUBMISSIONS", "compare_data", "compare_pages"]
 
@@ -44,7 +43,7 @@ def compare_pages(material: Material) -> Iterator[Page]:
         said = [(item.run, item.retraction) for item in entry.runs]
         shown = [item.run for item in entry.shown_runs]
         inputs = (said, shown, breakdown_digests(entry), [(title, item.run) for title, item in others])
-        yield Page.lazy(f"compare/{entry.slug}.js", inputs, partial(_data_file, entry, others, material.store))
+        yield Page.lazy(f"compare/{entry.slug}.js", inputs, partial(_data_file, entry, others))
     for name, names in sorted(material.class_names.items()):
         yield Page.of(f"compare/classes.{name}.js", _classes_file(name, names))
     context = {"root": "", **material.common, "data": _meanings(material), "boards": _boards(material)}
@@ -92,15 +91,15 @@ def _unknown_cost(name: str, unit: str) -> dict[str, Any]:
     return {"name": name, "title": cost_title(name, unit), "unit": unit, "scale": 1, "digits": 2, "higher": None}
 
 
-def _data_file(entry: Entry, joined: Sequence[tuple[str, Stored]], store: Store) -> str:
-    bits = {item.run: found for item in entry.shown_runs if (found := _bits(store, item)) is not None}
+def _data_file(entry: Entry, joined: Sequence[tuple[str, Stored]]) -> str:
+    bits = {item.run: found for item in entry.shown_runs if (found := _bits(item)) is not None}
     return _call("benchCompare", compare_data(entry, joined, bits))
 
 
-def _bits(store: Store, item: Stored) -> str | None:
+def _bits(item: Stored) -> str | None:
     """The top-1 bits of a run as base64; a broken file was reported when the boards were ranked."""
     try:
-        correctness = store.correctness(item)
+        correctness = read_correctness(item)
     except BenchError:
         return None
     return None if correctness is None else base64.b64encode(np.packbits(correctness.top1_N).tobytes()).decode()

@@ -23,7 +23,7 @@ from bench.records.correctness import Correctness
 from bench.records.signature import TrustedKeys
 from bench.records.training import Attempts
 from bench.store import Store
-from bench.stored import Stored
+from bench.stored import Stored, read_attempts, read_breakdown, read_correctness
 from bench.version import __version__
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Material:
     def correctness(self, run: str) -> Correctness | None:
         """Which images a run got right, where that was kept; a broken file is remembered."""
         try:
-            return self.store.correctness(self.by_run[run])
+            return read_correctness(self.by_run[run])
         except BenchError as error:
             self.broken.append(error)
             return None
@@ -93,7 +93,7 @@ class Material:
     def breakdown(self, item: Stored) -> Breakdown | None:
         """A run's counts by class where they were kept and fit their class table; a broken file is remembered."""
         try:
-            breakdown = self.store.breakdown(item)
+            breakdown = read_breakdown(item)
             if breakdown is None:
                 return None
             if breakdown.classes not in self.class_names:
@@ -112,7 +112,7 @@ class Material:
     def attempts(self, item: Stored) -> Attempts | None:
         """A run's attempts at a training where it is one; a broken file is remembered."""
         try:
-            return self.store.attempts(item)
+            return read_attempts(item)
         except BenchError as error:
             self.broken.append(error)
             return None

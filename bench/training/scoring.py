@@ -22,7 +22,7 @@ from bench.records.result import DatasetRef, Estimate, Result, SubmissionRef
 from bench.records.training import Attempt, Attempts, Final, TrainingSummary
 from bench.score import protocol_ref, score
 from bench.store import Store
-from bench.stored import Stored
+from bench.stored import Stored, read_attempts
 from bench.training.attempts import round_name
 from bench.training.found import FoundAttempt, check_attempts
 from bench.training.scores import costs_of, failure_of, metrics_of, notes_of, timing_of
@@ -166,7 +166,7 @@ def _known(found: Sequence[FoundAttempt], protocol: Protocol, store: Store) -> S
     wanted = [_weights_of(one) for one in found]
     for stored in reversed(store.of_entry(team, name)):
         if stored.retraction is None and stored.result.protocol.digest == protocol.digest():
-            attempts = store.attempts(stored)
+            attempts = read_attempts(stored)
             if attempts is not None and [record.weights_sha256 for record in attempts.attempts] == wanted:
                 return stored
     return None

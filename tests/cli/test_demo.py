@@ -18,6 +18,7 @@ from bench.records.result import Result
 from bench.resources import resource_folder
 from bench.stats.paired import paired_test
 from bench.store import Store
+from bench.stored import read_attempts, read_correctness
 
 
 class Run(NamedTuple):
@@ -90,7 +91,7 @@ def test_its_networks_learn_and_are_apart(demo: tuple[Path, Run]) -> None:
     store, found = Store(out / "results"), results(out)
     right = []
     for result in found:
-        bits = store.correctness(store.get(result.run))
+        bits = read_correctness(store.get(result.run))
         assert bits is not None
         assert result.metrics["top1"].ci_low > 0.2
         assert result.metrics["top1"].num_samples == 500
@@ -123,7 +124,7 @@ def test_its_trainings_are_scored_and_its_speed_is_only_a_demo(demo: tuple[Path,
     out, first = demo
     store = Store(out / "results")
     for training, evaluated in zip(results(out, _TRAIN), results(out), strict=True):
-        attempts = store.attempts(store.get(training.run))
+        attempts = read_attempts(store.get(training.run))
 
         assert attempts is not None
         assert attempts.attempts[0].curve[-1].top1 == training.metrics["top1"].value

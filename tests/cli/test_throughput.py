@@ -21,6 +21,7 @@ from bench.models.source import open_submission
 from bench.protocols import load_protocol
 from bench.records.result import DatasetRef, ProtocolRef, SubmissionRef
 from bench.store import Store
+from bench.stored import read_blocks
 from bench.throughput import run, session
 from bench.throughput.replicate import Limits
 from bench.throughput.session import Machine, ThroughputOptions
@@ -99,7 +100,7 @@ def test_a_row_is_measured_kept_found_again_and_tied_to_its_accuracy(
     assert len(environment["fingerprint"]) == 16
 
     store = Store(results)
-    blocks = store.blocks(store.get(record["run"]))
+    blocks = read_blocks(store.get(record["run"]))
     assert blocks is not None
     assert [len(replicate.blocks) for replicate in blocks.replicates] == [2, 2]
     assert blocks.output_gap == 0.0

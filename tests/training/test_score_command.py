@@ -15,6 +15,7 @@ from bench.cli.main import cli
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
 from bench.store import Store
+from bench.stored import read_attempts
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_two_attempts_become_a_score(
     assert "(SD) %" in done.stdout
     stored = Store(results).scan().stored
     assert [one.result.protocol.id for one in stored] == ["shapes2-train"]
-    attempts = Store(results).attempts(stored[0])
+    attempts = read_attempts(stored[0])
     assert attempts is not None
     for attempt in attempts.attempts:
         # The last evaluation while training and the fresh one of the exported weights see the same network.
@@ -96,7 +97,7 @@ def test_a_target_ends_a_training_when_it_is_reached(
     assert bench("train", make_network(), "--protocol", "shapes2-train", "--out", out).exit_code == 0
     done = bench("score-training", out / "acme" / "net", "--results", results)
     (stored,) = Store(results).scan().stored
-    attempts = Store(results).attempts(stored)
+    attempts = read_attempts(stored)
 
     assert done.exit_code == 0, done.output
     assert attempts is not None

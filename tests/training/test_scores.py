@@ -18,6 +18,7 @@ from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
 from bench.records.training import Attempt, Final, Reached
 from bench.store import Store
+from bench.stored import read_attempts
 from bench.training import scoring
 from bench.training.found import find_attempts
 from bench.training.scores import costs_of, failure_of, metrics_of, notes_of, timing_of
@@ -136,7 +137,7 @@ def test_attempts_become_one_result(
         write_trained(tmp_path / "out", source, protocol, number)
     outcome = scored(protocol)
     result, store = outcome.result, Store(tmp_path / "results")
-    attempts = store.attempts(store.get(result.run))
+    attempts = read_attempts(store.get(result.run))
 
     assert (result.status, result.protocol.id, result.submission.training) == ("self-reported", protocol.id, None)
     assert attempts is not None
