@@ -26,6 +26,7 @@ from bench.cli.common import (
     show_estimate,
     workers_option,
 )
+from bench.cli.opening import open_submissions
 
 if TYPE_CHECKING:
     from bench.backends.isolation import Isolation
@@ -117,7 +118,6 @@ def evaluate(
     from bench.data.dataset import open_dataset
     from bench.errors import BenchError, UsageError
     from bench.evaluate import check_can_verify, evaluate_all, precision_of
-    from bench.models.source import open_submission
     from bench.protocols import load_protocol
     from bench.store import Store
 
@@ -141,15 +141,7 @@ def evaluate(
     if verified:
         check_can_verify(options)
     guess_device(options.device.partition(",")[0])
-    entries: list[LoadedSubmission] = []
-    errors: list[tuple[str, BenchError]] = []
-    for text in submissions:
-        try:
-            entries.append(open_submission(text))
-        except UsageError:
-            raise
-        except BenchError as error:
-            errors.append((text, error))
+    entries, errors = open_submissions(submissions)
     if not entries:
         _end(errors, [], as_json=as_json)
         return

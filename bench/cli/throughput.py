@@ -18,9 +18,9 @@ from bench.cli.common import (
     protocol_option,
     results_option,
 )
+from bench.cli.opening import open_submissions
 
 if TYPE_CHECKING:
-    from bench.models.source import LoadedSubmission
     from bench.plan import Outcome
     from bench.records.protocol import Precision
     from bench.records.result import Cost
@@ -103,8 +103,7 @@ def throughput(
       bench throughput submissions/acme/vit --protocol throughput-end-to-end --data /data/imagenet --json
     """
     from bench.backends.device import device_type, guess_device
-    from bench.errors import BenchError, UsageError
-    from bench.models.source import open_submission
+    from bench.errors import BenchError
     from bench.protocols import load_protocol
     from bench.store import Store
     from bench.throughput.rows import rows_of, spec_of, throughput_precision
@@ -115,15 +114,7 @@ def throughput(
     # What needs no look at the machine comes first.
     throughput_precision(fixed, precision)
     num_processes = len(rows_of(fixed, device_type(guess_device(device)), batch_sizes)) * spec_of(fixed).num_replicates
-    entries: list[LoadedSubmission] = []
-    errors: list[tuple[str, BenchError]] = []
-    for text in submissions:
-        try:
-            entries.append(open_submission(text))
-        except UsageError:
-            raise
-        except BenchError as error:
-            errors.append((text, error))
+    entries, errors = open_submissions(submissions)
     options = ThroughputOptions(
         cache_folder=default_cache_folder(),
         device=device,
