@@ -76,6 +76,14 @@ class Manifest:
         """Takes over the entries of another manifest."""
         self._entries.update(other._entries)
 
+    def keep(self, known: Manifest, path: str, entry: Entry) -> bool:
+        """Takes an entry over from another manifest where it is this one; returns whether it was."""
+        found = known._entries.get(path)
+        if found is None or (*found,) != (entry.inputs, entry.part, *entry.signature):
+            return False
+        self._entries[path] = found
+        return True
+
     def get(self, path: str) -> Entry | None:
         """What is known of a file."""
         entry = self._entries.get(path)

@@ -125,18 +125,17 @@ class _Builder:
         self._add(Page.of(MARKER, marker_text(own)))
 
     def _add(self, page: Page) -> None:
-        parent = os.path.dirname(page.path)  # noqa: PTH120 - thirty thousand times
+        parent = page.path.rpartition("/")[0]
         if parent not in self._folders:
             (self._fresh / parent).mkdir(parents=True, exist_ok=True)
             self._folders.add(parent)
         before, target = f"{self._old}/{page.path}", f"{self._fresh}/{page.path}"
-        known, part = self._known.get(page.path), "" if page.part is None else page.part.inputs
+        part = "" if page.part is None else page.part.inputs
         if (lying := _signature(target)) is not None:
-            if known == Entry(page.inputs, part, lying):  # in the spare already
-                self.manifest[page.path] = known
+            if self.manifest.keep(self._known, page.path, Entry(page.inputs, part, lying)):  # in the spare already
                 return
             os.unlink(target)  # noqa: PTH108 - thirty thousand times
-        signature = _signature(before)
+        known, signature = self._known.get(page.path), _signature(before)
         if signature is None or known != Entry(page.inputs, part, signature):
             is_whole = known is None or (known.inputs, known.signature) != (page.inputs, signature)
             content = None if is_whole or page.part is None else page.part.into(_read(before))
