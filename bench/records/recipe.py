@@ -106,7 +106,7 @@ class Recipe(Record):
     """What is left of a shuffled epoch after the last whole batch is not used in it (timm), or is a smaller batch
     (torchvision)."""
     repeated_augmentation: Count = 1
-    """How often an image is drawn in a row, differently augmented, in an equally long epoch (Hoffer et al. 2019)."""
+    """How often an image is drawn in a batch, differently augmented, in an equally long epoch (Hoffer et al. 2019)."""
     skip_corrupt: bool = False
     """Images that cannot be decoded are left out and counted, instead of ending the run."""
     optimizer: Literal["sgd", "nesterov", "adamw", "lamb", "rmsprop"]

@@ -146,7 +146,9 @@ class TrainingImages:
             DataError: An image cannot be decoded, and the recipe does not leave such images out, or nearly none can.
         """
         recipe, allocate = self._recipe, allocate or _ordinary_memory
-        draws = draws_of_epoch(len(self), seed=seed, epoch=epoch, repeats=recipe.repeated_augmentation)
+        draws = draws_of_epoch(
+            len(self), batch_size=recipe.batch_size, seed=seed, epoch=epoch, repeats=recipe.repeated_augmentation
+        )
         steps = iter(range(first_step, self.num_steps))
         maker = _Maker(
             self._dataset,

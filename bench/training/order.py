@@ -27,21 +27,27 @@ class Draws(NamedTuple):
     """How often it was drawn before in this epoch, int64."""
 
 
-def draws_of_epoch(num_images: int, *, seed: int, epoch: int, repeats: int = 1) -> Draws:
+def draws_of_epoch(num_images: int, *, batch_size: int, seed: int, epoch: int, repeats: int = 1) -> Draws:
     """All draws of an epoch, as many as there are images.
 
     With repeated augmentation (Hoffer et al. 2019, https://arxiv.org/abs/1901.09335) each of the first
-    `num_images / repeats` shuffled images comes `repeats` times in a row, so that a batch holds several versions of
-    it. This is the global batch of timm's `RepeatAugSampler`; timm rounds the epoch down to a multiple of 256 first.
+    `num_images / repeats` shuffled images is drawn `repeats` times, so that a batch holds several versions of it. Each
+    step has the images of timm's `RepeatAugSampler` and torchvision's `RASampler`, which deal the copies of an image to
+    different devices. Here all first copies of a batch come first, then all second ones: the ranks' contiguous shares
+    keep the copies apart too, and no image is beside its copy, with which mixing would pair it. (timm and torchvision
+    round the epoch down to a multiple of 256 first.)
 
     Args:
         num_images: Images of the dataset.
+        batch_size: Images a step, over all ranks together; without repeats the order does not depend on it.
         seed: The run's seed.
         epoch: The number of the pass, from 0.
-        repeats: How often an image is drawn in a row.
+        repeats: How often an image is drawn.
     """
     shuffled_N = Dice(f"{seed}/{epoch}/order").order(num_images)
     row_N = np.arange(num_images, dtype=np.int64)
+    if repeats > 1:
+        row_N = row_N[np.lexsort((row_N % repeats, row_N // batch_size))]
     return Draws(shuffled_N[row_N // repeats], row_N % repeats)
 
 

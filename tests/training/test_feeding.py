@@ -115,7 +115,7 @@ def test_ranks_and_restarts_see_the_images_of_one_run(
 
 
 def test_a_drawn_again_image_is_augmented_differently(shapes: Dataset, make_protocol: MakeProtocol) -> None:
-    """Repeated augmentation shows each image several times in a row, never the same pixels."""
+    """Repeated augmentation shows each image several times in a batch, never the same pixels."""
     batch = epoch(shapes, make_protocol(repeated_augmentation=4))[0]
 
     assert len(set(batch.positions_N.tolist())) == 2
