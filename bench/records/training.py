@@ -141,6 +141,10 @@ class Attempts(FileRecord):
     """The digest of the recipe."""
     evaluated_with: str
     """The protocol that the exported weights were evaluated under."""
+    evaluated_with_digest: Sha256 | None = None
+    """The digest of that protocol; missing in files from before it was kept."""
+    evaluated_on_digest: Sha256 | None = None
+    """The digest of the images that they were evaluated on; missing in files from before it was kept."""
     round: str
     """Whose key drew the seeds: `public`, or digits of the sha256 of a round's key."""
     attempts: Annotated[tuple[Attempt, ...], Field(min_length=1)]

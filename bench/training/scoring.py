@@ -85,23 +85,15 @@ def score_training(
     assert protocol.recipe is not None, "evaluation_of refuses the others"  # noqa: S101 - our own invariant
     recipe = protocol.recipe
     check_attempts(found, protocol, round_key)
-    if known := _known(found, protocol, store):
+    if known := _known(found, protocol, store, evaluation_digest=evaluation.digest(), images_digest=digest):
         return Outcome(known.result, known.path, reused=True)
     evaluated = _evaluated(found, evaluation, dataset, store, options, digest, on_progress)
-    records: list[Attempt] = []
-    for one, fresh in zip(found, evaluated, strict=True):
-        records.append(
-            attempt_of(
-                one.events,
-                recipe,
-                final={} if fresh is None else fresh.final,
-                weights_sha256=_weights_of(one),
-                predictions_sha256=None if fresh is None else fresh.predictions_sha256,
-            )
-        )
+    records = [_record_of(one, protocol, fresh) for one, fresh in zip(found, evaluated, strict=True)]
     attempts = Attempts(
         recipe_digest=digest_of(recipe.as_json()),
         evaluated_with=evaluation.id,
+        evaluated_with_digest=evaluation.digest(),
+        evaluated_on_digest=digest,
         round=round_name(round_key),
         attempts=tuple(records),
     )
@@ -160,20 +152,42 @@ def _submission_of(found: Sequence[FoundAttempt]) -> SubmissionRef:
     )
 
 
-def _known(found: Sequence[FoundAttempt], protocol: Protocol, store: Store) -> Stored | None:
-    """The result that these very attempts were scored in, if there is one and it was not withdrawn."""
+def _known(
+    found: Sequence[FoundAttempt], protocol: Protocol, store: Store, *, evaluation_digest: str, images_digest: str
+) -> Stored | None:
+    """The result that these very attempts were scored in, on these images, if there is one that was not withdrawn."""
     team, name = found[0].folder.parent.name, found[0].folder.name
-    wanted = [_weights_of(one) for one in found]
+    wanted = [_identity_of(_record_of(one, protocol)) for one in found]
     for stored in reversed(store.of_entry(team, name)):
-        if stored.retraction is None and stored.result.protocol.digest == protocol.digest():
-            attempts = read_attempts(stored)
-            if attempts is not None and [record.weights_sha256 for record in attempts.attempts] == wanted:
-                return stored
+        result = stored.result
+        if (
+            stored.retraction is None
+            and result.protocol.digest == protocol.digest()
+            and result.submission.digest == found[0].start["submission_digest"]
+            and (attempts := read_attempts(stored)) is not None
+            and attempts.evaluated_with_digest == evaluation_digest
+            and attempts.evaluated_on_digest == images_digest
+            and [_identity_of(record) for record in attempts.attempts] == wanted
+        ):
+            return stored
     return None
 
 
-def _weights_of(one: FoundAttempt) -> str | None:
-    return None if one.submission is None else one.submission.manifest.model.sha256
+def _identity_of(record: Attempt) -> tuple[object, ...]:
+    """What no other attempt has, though it failed and left no weights."""
+    return record.number, record.seed, record.created_at, record.outcome, record.message, record.weights_sha256
+
+
+def _record_of(one: FoundAttempt, protocol: Protocol, fresh: _Evaluated | None = None) -> Attempt:
+    """The record of an attempt, with what its weights reach where they were evaluated."""
+    assert protocol.recipe is not None, "evaluation_of refuses the others"  # noqa: S101 - our own invariant
+    return attempt_of(
+        one.events,
+        protocol.recipe,
+        final={} if fresh is None else fresh.final,
+        weights_sha256=None if one.submission is None else one.submission.manifest.model.sha256,
+        predictions_sha256=None if fresh is None else fresh.predictions_sha256,
+    )
 
 
 def _evaluated(

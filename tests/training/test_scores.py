@@ -13,10 +13,11 @@ from bench.backends.run import RunOptions
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset, open_dataset
 from bench.errors import DataError, UsageError
+from bench.files import digest_of
 from bench.plan import Outcome
 from bench.protocols import load_protocol
 from bench.records.protocol import Protocol
-from bench.records.training import Attempt, Final, Reached
+from bench.records.training import Attempt, Attempts, Final, Reached
 from bench.store import Store
 from bench.stored import read_attempts
 from bench.training import scoring
@@ -121,8 +122,7 @@ def scored(
             dataset,
             Store(tmp_path / "results"),
             RunOptions(device="cpu"),
-            digest=digest,
-            **options,
+            **({"digest": digest} | options),
         )
 
     return run
@@ -153,6 +153,65 @@ def test_attempts_become_one_result(
     again = scored(protocol)
 
     assert (again.reused, again.result.run) == (True, result.run)
+
+
+def test_other_images_or_another_text_of_the_evaluation_are_scored_afresh(
+    scored: Callable[..., Outcome],
+    make_protocol: MakeProtocol,
+    make_network: MakeNetwork,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The record says on which images and under which text; one that does not say it answers nothing."""
+    protocol = make_protocol()
+    write_trained(tmp_path / "out", make_network(), protocol)
+    first = scored(protocol)
+    other_images = scored(protocol, digest="ef" * 32)
+    evaluation = scoring.load_protocol("shapes2-val")
+    monkeypatch.setattr(scoring, "load_protocol", lambda _: evaluation.model_copy(update={"version": 99}))
+    other_text = scored(protocol, digest="ef" * 32)
+    outcomes = (first, other_images, other_text)
+    attempts = [read_attempts(Store(tmp_path / "results").get(one.result.run)) for one in outcomes]
+
+    assert [one.reused for one in outcomes] == [False, False, False]
+    assert attempts[0] is not None
+    assert attempts[1] is not None
+    assert attempts[2] is not None
+    assert attempts[0].evaluated_on_digest != attempts[1].evaluated_on_digest == "ef" * 32
+    assert attempts[1].evaluated_with_digest == evaluation.digest() != attempts[2].evaluated_with_digest
+    assert scored(protocol, digest="ef" * 32).result.run == other_text.result.run
+
+
+def test_attempts_of_before_the_images_were_recorded_still_read() -> None:
+    """And have the digest that their result names."""
+    old = {
+        "format_version": 1,
+        "recipe_digest": "ab" * 32,
+        "evaluated_with": "shapes10-val",
+        "round": "public",
+        "attempts": [attempt(1).as_json()],
+    }
+    read = Attempts.parse(old)
+
+    assert (read.evaluated_with_digest, read.evaluated_on_digest) == (None, None)
+    assert read.sha256() == digest_of(old)
+
+
+def test_the_failure_of_another_submission_is_not_answered(
+    scored: Callable[..., Outcome], make_protocol: MakeProtocol, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    """Failed attempts have no weights that could be compared: the code is, and when and how each failed."""
+    protocol, source = make_protocol(), make_network()
+    write_trained(tmp_path / "first", source, protocol, failure="nonfinite", time=1.7e9)
+    write_trained(tmp_path / "later", source, protocol, failure="nonfinite", time=1.8e9)
+    first, later = scored(protocol, "first"), scored(protocol, "later")
+    (source / "model.py").write_text((source / "model.py").read_text() + "\n# changed\n")
+    write_trained(tmp_path / "changed", source, protocol, failure="nonfinite", time=1.8e9)
+    changed = scored(protocol, "changed")
+
+    assert [one.reused for one in (first, later, changed)] == [False, False, False]
+    assert changed.result.submission.digest != later.result.submission.digest
+    assert scored(protocol, "later").result.run == later.result.run
 
 
 def test_a_failed_attempt_is_in_the_record(
