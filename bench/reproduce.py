@@ -1,31 +1,29 @@
-"""A stored result is run again in the way that its record says, and its answers are compared image by image.
-
-Shape letters: N images, K kept classes.
-"""
+"""A stored result is run again in the way that its record says, and its answers are compared image by image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from bench.backends.device import resolve_device
+from bench.backends.isolation import Isolation, Level, choose_isolation, is_enough
 from bench.backends.run import Measured, OpenCache, RunOptions, run_all
 from bench.data.dataset import Dataset
+from bench.difference import Difference, differing
 from bench.errors import BenchError, NotReproducedError, StoreError
 from bench.evaluate import cache_opener, precision_of
+from bench.metrics.scoring import same_estimate
 from bench.models.source import LoadedSubmission
 from bench.records.audit import failed
 from bench.records.predictions import Predictions
 from bench.records.protocol import Precision, Protocol
-from bench.records.result import Result, Scalar
+from bench.records.result import Estimate, Result
 from bench.score import score
 from bench.store import Store
 from bench.stored import Stored
 
-__all__ = ["LOG_PROB_TOLERANCE", "Difference", "Reproduced", "check_identity", "differing", "options_of", "reproduce"]
+__all__ = ["LOG_PROB_TOLERANCE", "Reproduced", "check_identity", "options_of", "reproduce"]
 
 LOG_PROB_TOLERANCE: dict[Precision, float] = {"fp32": 0.01, "tf32": 0.2, "bf16": 0.5, "fp16": 0.2}
 """How far natural-log probabilities may lie apart on another kind of machine; on the same kind all bits must be equal.
@@ -38,22 +36,12 @@ _KIND_OF_MACHINE = ("cpu", "gpu", "machine", "num_threads", "device", "torch", "
 """What of the environment decides which kernels run and in which order they add."""
 
 
-class Difference(NamedTuple):
-    """An image that was answered otherwise."""
-
-    sample_id: str
-    stored_class: int
-    """The first class of the stored answer."""
-    found_class: int
-    """That of the new one."""
-    difference: float
-    """The largest difference of log-probabilities."""
-
-
 class Reproduced(NamedTuple):
     """What running a result again showed."""
 
     num_images: int
+    has_stored: bool
+    """The stored answers are on this machine."""
     same_bits: bool
     """All stored numbers of all answers are equal, bit for bit."""
     same_machine: bool
@@ -102,7 +90,10 @@ def options_of(result: Result, options: RunOptions) -> RunOptions:
 
     Args:
         result: The record.
-        options: What the record does not fix: threads that decode, the cache folder.
+        options: What the record does not fix: threads that decode, the cache folder, the least isolation.
+
+    Raises:
+        IsolationError: The level that was asked for, or that of the record, cannot be had on this machine.
     """
     environment, seeds = result.environment, result.seeds
     batch_size = environment.get("batch_size")
@@ -114,11 +105,17 @@ def options_of(result: Result, options: RunOptions) -> RunOptions:
         num_threads=options.num_threads,
         cache_folder=options.cache_folder,
         compiled=environment.get("compiled") is True,
-        isolation=result.isolation or "none",
+        isolation=_isolation(options.isolation, result.isolation or "none"),
         order_seed=seeds.get("order"),
         audit=bool(result.audits),
         audit_seed=seeds.get("audit"),
     )
+
+
+def _isolation(asked: Isolation, recorded: Level) -> Level:
+    """The higher of two levels: strangers write records, and none may ask for less than the user of this machine."""
+    level = choose_isolation(asked).level
+    return level if is_enough(level, recorded) else choose_isolation(recorded).level
 
 
 def reproduce(
@@ -132,6 +129,9 @@ def reproduce(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Reproduced:
     """Runs a result again; nothing is stored.
+
+    The record's numbers are held against its own answers, whatever the new run shows; without these, against the new
+    ones.
 
     Args:
         stored: The result, which `check_identity` passed.
@@ -149,26 +149,30 @@ def reproduce(
     """
     result = stored.result
     wanted = _stored_answers(store, result)
+    if wanted is not None and (wanted.sample_ids, wanted.num_classes) != (
+        dataset.sample_ids,
+        dataset.classes.num_classes,
+    ):
+        raise NotReproducedError("its stored answers are to other images than the dataset's", path=stored.path)
+    # As in an evaluation: nothing that lies there tells the model what to answer.
+    options = replace(options, hidden=(*options.hidden, store.results, store.predictions, stored.path.parent))
     measured = _run(submission, protocol, dataset, options, cache_opener(dataset, digest, options), on_progress)
-    changed = _changed(result.environment, measured.environment)
+    changed = _changed(result, measured)
     assert result.predictions is not None  # noqa: S101 - check_identity comes first
     same_bits = measured.predictions.sha256() == result.predictions.sha256
     tolerance = None if not changed else LOG_PROB_TOLERANCE[result.precision or "fp32"]
     differences = () if same_bits or wanted is None else differing(wanted, measured.predictions, tolerance)
     faults = [f"audit {audit.id} ({audit.title}) failed now: {audit.sentence}" for audit in failed(measured.audits)]
-    if same_bits:
-        scored = score(measured.predictions, dataset.labels_N, protocol, dataset.classes)
-        faults += [
-            f"the record says {name} {estimate.value!r}, its own answers give {found.value!r}"
-            for name, estimate in result.metrics.items()
-            if (found := scored.fields["metrics"].get(name)) is not None and found.value != estimate.value
-        ]
-    elif differences:
+    if differences:
         faults.append(f"{len(differences):,} of {len(dataset):,} images were answered otherwise")
-    elif wanted is None:
+    elif wanted is None and not same_bits:
         faults.append("the answers are others, and the stored ones are not on this machine to compare them")
+    own = measured.predictions if wanted is None else wanted
+    found = score(own, dataset.labels_N, protocol, dataset.classes).fields["metrics"]
+    faults += _metric_faults(result.metrics, found, exact=same_bits or wanted is not None)
     return Reproduced(
         num_images=len(dataset),
+        has_stored=wanted is not None,
         same_bits=same_bits,
         same_machine=not changed,
         changed=changed,
@@ -178,50 +182,29 @@ def reproduce(
     )
 
 
-def differing(stored: Predictions, found: Predictions, tolerance: float | None) -> tuple[Difference, ...]:
-    """The images that were answered otherwise, in the order of their ids.
-
-    Sorted logits of one image differ by no more than the logits do, so the kept log-probabilities are compared by rank:
-    two tied classes may change places. The first class must be the same unless it was tied within the tolerance.
-
-    Args:
-        stored: The answers of the record.
-        found: New answers to the same images.
-        tolerance: How far log-probabilities may lie apart; None where each bit counts.
-    """
-    columns = [
-        np.abs(stored.top_log_probs_NK.astype(np.float64) - found.top_log_probs_NK).max(axis=1),
-        np.abs(stored.label_log_prob_N.astype(np.float64) - found.label_log_prob_N),
-    ]
-    differences_N = np.nan_to_num(np.max(columns, axis=0), nan=0.0)
-    other_N = stored.top_classes_NK[:, 0] != found.top_classes_NK[:, 0]
-    if tolerance is None:
-        bad_N = (differences_N > 0) | (stored.top_classes_NK != found.top_classes_NK).any(axis=1)
-        bad_N |= ~_equal(stored.sum_squared_probs_N, found.sum_squared_probs_N)
-    else:
-        gap_N = stored.top_log_probs_NK[:, 0] - _stored_log_prob(stored, found.top_classes_NK[:, 0])
-        bad_N = (differences_N > tolerance) | (other_N & ~(gap_N <= 2 * tolerance))
-    return tuple(
-        Difference(
-            stored.sample_ids[row],
-            int(stored.top_classes_NK[row, 0]),
-            int(found.top_classes_NK[row, 0]),
-            float(differences_N[row]),
-        )
-        for row in np.nonzero(bad_N)[0].tolist()
-    )
+def _metric_faults(said: dict[str, Estimate], found: dict[str, Estimate], *, exact: bool) -> Iterator[str]:
+    """The record's metrics against those of answers: its own ones exactly, new ones within their 95 % interval."""
+    for name, estimate in said.items():
+        if (other := found.get(name)) is None:
+            yield f"the record says {name} {estimate.value!r}, which its protocol does not measure on such answers"
+        elif exact and not same_estimate(estimate, other):
+            shown = _value if estimate.value != other.value else _interval
+            yield f"the record says {name} {shown(estimate)}, its own answers give {shown(other)}"
+        elif not exact and not _holds(other, estimate.value):
+            yield f"the record says {name} {estimate.value!r}, the new answers give {other.value!r} {_interval(other)}"
 
 
-def _stored_log_prob(stored: Predictions, classes_N: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    """What the stored answers gave each class; minus infinity where it was not among the kept ones."""
-    is_it_NK = stored.top_classes_NK == classes_N[:, None]
-    found_N: npt.NDArray[np.float64] = np.where(is_it_NK, stored.top_log_probs_NK, -np.inf).max(axis=1)
-    return found_N
+def _holds(estimate: Estimate, value: float) -> bool:
+    low, high = estimate.ci_low, estimate.ci_high
+    return low is not None and high is not None and low <= value <= high
 
 
-def _equal(one_N: npt.NDArray[np.float32], other_N: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    same_N: npt.NDArray[np.bool_] = (one_N == other_N) | (np.isnan(one_N) & np.isnan(other_N))
-    return same_N
+def _value(estimate: Estimate) -> str:
+    return repr(estimate.value)
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"[{estimate.ci_low!r}, {estimate.ci_high!r}]"
 
 
 def _stored_answers(store: Store, result: Result) -> Predictions | None:
@@ -266,10 +249,10 @@ def _run(
     return measured
 
 
-def _changed(before: dict[str, Scalar], now: dict[str, Scalar]) -> tuple[str, ...]:
+def _changed(result: Result, now: Measured) -> tuple[str, ...]:
     """What decides the bits of an answer and is another here, as `name: before, now`."""
-    return tuple(
-        f"{name}: {before.get(name)}, here {now.get(name)}"
-        for name in _KIND_OF_MACHINE
-        if before.get(name) != now.get(name)
-    )
+    pairs = [(name, result.environment.get(name), now.environment.get(name)) for name in _KIND_OF_MACHINE]
+    # Without isolation images come in their own order, else in a secret one: in other company, and other bits.
+    is_mixed = result.isolation in (None, "none") and now.isolation not in (None, "none")
+    pairs += [("isolation", "none", now.isolation)] if is_mixed else []
+    return tuple(f"{name}: {before}, here {found}" for name, before, found in pairs if before != found)

@@ -5,7 +5,6 @@ Shape letters: N samples, K kept classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bench.check.rule import Finding, finding, findings_of
 from bench.errors import BenchError
 from bench.metrics import METRICS
 from bench.metrics.base import Answers, Mean
-from bench.metrics.scoring import estimate
+from bench.metrics.scoring import estimate, same_estimate
 from bench.protocols import load_protocol
 from bench.records.correctness import Correctness
 from bench.records.predictions import Predictions, check_sample_ids
@@ -74,15 +73,9 @@ def _scores(stored: Stored, predictions: Predictions, context: Context, path: Pa
         return
     for name, new in computed.items():
         old = result.metrics[name]
-        if old.count != new.count or not all(
-            _close(getattr(old, key), getattr(new, key)) for key in ("value", "ci_low", "ci_high")
-        ):
+        if not same_estimate(old, new):
             message = f"give {name} = {_shown(new)}, but the result says {_shown(old)}"
             yield finding("P02", message, path, key=f"metrics.{name}")
-
-
-def _close(old: float | None, new: float | None) -> bool:
-    return old is None or new is None or math.isclose(old, new, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _shown(found: object) -> str:

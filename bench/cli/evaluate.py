@@ -26,13 +26,12 @@ from bench.cli.common import (
     show_estimate,
     workers_option,
 )
-from bench.cli.opening import open_submissions
+from bench.cli.opening import open_submissions, say_trust
 
 if TYPE_CHECKING:
     from bench.backends.isolation import Isolation
     from bench.data.dataset import Dataset
     from bench.errors import BenchError
-    from bench.models.source import LoadedSubmission
     from bench.plan import Outcome
     from bench.records.protocol import Precision, Protocol
 
@@ -149,7 +148,7 @@ def evaluate(
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
     _say_partial(dataset, fixed)
-    _say_trust(entries, isolation)
+    say_trust(entries, isolation)
     with progress_bars([entry.label for entry in entries], len(dataset)) as advance_one:
         outcomes = evaluate_all(
             entries,
@@ -196,20 +195,6 @@ def _say_partial(dataset: Dataset, protocol: Protocol) -> None:
     if not dataset.complete:
         wanted = protocol.dataset.num_samples
         note(f"Partial: {len(dataset):,} of the {wanted:,} images of {protocol.id}; the result will not be ranked.")
-
-
-def _say_trust(entries: list[LoadedSubmission], asked: Isolation) -> None:
-    """Says how far the submissions' code is kept, where there is any; a named level that is not there is an error."""
-    from bench.backends.isolation import choose_isolation
-
-    level, missing = choose_isolation(asked)
-    if missing is not None:
-        note(missing)
-    with_code = [entry.label for entry in entries if entry.source.runs_code]
-    if with_code and level != "sandbox":
-        shown = ", ".join(with_code[:3]) + (", ..." if len(with_code) > 3 else "")
-        where = "in this process" if level == "none" else "with your rights"
-        note(f"Running the code of {shown} {where} (isolation: {level}); run only what you trust.")
 
 
 def _print(outcomes: list[Outcome], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from bench.cli.common import (
     cache_folder_of,
     cache_options,
     data_option,
+    isolation_option,
     json_option,
     note,
     predictions_option,
@@ -20,8 +21,10 @@ from bench.cli.common import (
     results_option,
     workers_option,
 )
+from bench.cli.opening import say_trust
 
 if TYPE_CHECKING:
+    from bench.backends.isolation import Isolation
     from bench.records.result import Result
     from bench.reproduce import Reproduced
 
@@ -40,6 +43,7 @@ _MOST_SHOWN = 20
 )
 @click.option("--protocol", metavar="ID", help="Its protocol's id, or .toml file.  [default: the one that it names]")
 @click.option("--device", help="Where to run.  [default: where the result was measured]")
+@isolation_option
 @workers_option
 @cache_options
 @results_option
@@ -51,6 +55,7 @@ def verify(
     submission: str | None,
     protocol: str | None,
     device: str | None,
+    isolation: Isolation,
     workers: int,
     cache_dir: Path | None,
     no_cache: bool,
@@ -60,10 +65,11 @@ def verify(
 ) -> None:
     """Run a stored result again, as its record says, and compare its answers image by image; exit 1 when they differ.
 
-    Isolation, arithmetic, batch size, the secret order of the images and the audits are those of the record; nothing
-    is stored. RESULT is a run's id, the beginning of one, or its file. On the same kind of machine with the same
-    libraries all bits must be equal; on another one log-probabilities may differ by 0.01 in fp32, 0.2 in tf32 and
-    fp16, and 0.5 in bf16, and a first class only where it was tied.
+    Arithmetic, batch size, the secret order of the images and the audits are those of the record, isolation is at
+    least its own; nothing is stored. RESULT is a run's id, the beginning of one, or its file. On the same kind of
+    machine with the same libraries all bits must be equal; on another one, and where only the new run is isolated,
+    log-probabilities may differ by 0.01 in fp32, 0.2 in tf32 and fp16, and 0.5 in bf16, and classes change places
+    only where they were tied. The record's metrics must always be those of its own answers.
 
     \b
     Examples:
@@ -94,7 +100,8 @@ def verify(
         raise NotReproducedError(f"its signature is invalid: {signature.reason}", path=stored.path.with_suffix(".sig"))
     fixed = load_protocol(protocol or result.protocol.id)
     entry = open_submission(submission or str(folder))
-    options = options_of(result, RunOptions(num_threads=workers, cache_folder=cache_folder_of(cache_dir, no_cache)))
+    cache_folder = cache_folder_of(cache_dir, no_cache)
+    options = options_of(result, RunOptions(num_threads=workers, cache_folder=cache_folder, isolation=isolation))
     if device is not None:
         options = replace(options, device=device)
     limit = None if result.dataset.complete else result.dataset.num_samples
@@ -102,6 +109,7 @@ def verify(
     with progress_bar("Checking the dataset", len(dataset)) as advance:
         digest = dataset_digest(dataset, cache_folder=options.cache_folder, num_threads=workers, on_progress=advance)
     check_identity(stored, entry, fixed, digest)
+    say_trust([entry], isolation if isolation == "auto" else options.isolation)
     with progress_bar(entry.label, len(dataset)) as advance:
         found = reproduce(stored, entry, fixed, dataset, digest, store, options, lambda _, count: advance(count))
     _print(result, found, signature.words, as_json=as_json)
@@ -115,7 +123,8 @@ def _print(result: Result, found: Reproduced, signature: str, *, as_json: bool) 
         print_json(content | {"differences": [one._asdict() for one in found.differences]})
     else:
         verdict = "NOT REPRODUCED" if found.faults else "reproduced"
-        how = "equal bits" if found.same_bits else f"within {found.tolerance:g}" if not found.faults else "others"
+        are_others = bool(found.differences) or not found.has_stored
+        how = "equal bits" if found.same_bits else "others" if are_others else f"within {found.tolerance or 0:g}"
         rows = [
             ["result", f"{verdict}: {result.entry}, {result.protocol.id}, {found.num_images:,} images"],
             ["answers", how],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -14,7 +15,7 @@ from bench.records.breakdown import Breakdown, Confusion
 from bench.records.result import Estimate
 from bench.stats.intervals import basic_bootstrap, percentile_bootstrap, resample_weights, wilson
 
-__all__ = ["BOOTSTRAP_SEED", "breakdown_of", "estimate", "unavailable"]
+__all__ = ["BOOTSTRAP_SEED", "breakdown_of", "estimate", "same_estimate", "unavailable"]
 
 BOOTSTRAP_SEED = 0
 """Seed of every bootstrap: equal predictions have equal intervals."""
@@ -46,6 +47,18 @@ def estimate(names: Iterable[str], answers: Answers) -> dict[str, Estimate]:
         if isinstance(metric, Proportion):
             estimates[name] = _proportion(metric, answers)
     return {name: estimates[name] for name in wanted if name in estimates}
+
+
+def same_estimate(said: Estimate, found: Estimate) -> bool:
+    """Whether two estimates are one but for the rounding of sums; an end of an interval that one lacks is no matter."""
+    return said.count == found.count and all(
+        one is None or other is None or math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+        for one, other in (
+            (said.value, found.value),
+            (said.ci_low, found.ci_low),
+            (said.ci_high, found.ci_high),
+        )
+    )
 
 
 def _proportion(metric: Proportion, answers: Answers) -> Estimate:
