@@ -658,7 +658,10 @@
     },
     tex() {
       const { texts } = exported();
-      const line = (cells) => `${cells.join(' & ')} \\\\\n`;
+      const line = (cells) => {
+        const row = cells.join(' & ');
+        return `${/^[[*]/.test(row) ? '{}' : ''}${row} \\\\\n`; // else it would be an argument of the line before it
+      };
       const [name, needs, head] = view.length > 40 ? ['longtable', 'booktabs,longtable', '\\endhead\n'] : ['tabular', 'booktabs', ''];
       const align = texts.map(([, , isNumber]) => (isNumber ? 'r' : 'l')).join('');
       return `% Needs \\usepackage{${needs}}.\n\\begin{${name}}{${align}}\n\\toprule\n${line(texts.map(([label]) => texCell(label)))}\\midrule\n${head}${view
@@ -686,6 +689,12 @@
       show();
       saveSoon();
     });
+  });
+
+  // What is cut off is read by pointing at it; a title a cell from the start would make the page a third larger.
+  box.addEventListener('pointerover', ({ target }) => {
+    const cell = target.closest('td');
+    if (cell && cell.scrollWidth > cell.clientWidth) cell.title = cell.textContent;
   });
 
   let timer = 0;

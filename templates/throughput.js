@@ -5,11 +5,11 @@
   const id = (name) => document.getElementById(name);
   const data = JSON.parse(id('data').textContent);
   const WIDTH = 300, HEIGHT = 128, LEFT = 6, TOP = 22, BASE = 104, MANY = 4, DRAWN = 12;
-  const series = data.series.map(([protocol, machine, precision, status, title, identity, slug, change, runs]) => ({
-    numbers: [protocol, machine, precision], status: data.statuses[status], title, identity, slug, change, runs,
-    where: `${data.machines[machine]} \u00b7 ${data.precisions[precision]} \u00b7 ${data.protocols[protocol]}`,
+  const series = data.series.map(([protocol, machine, setting, status, title, identity, slug, change, runs]) => ({
+    numbers: [protocol, machine, setting], status: data.statuses[status], title, identity, slug, change, runs,
+    where: `${data.machines[machine]} \u00b7 ${data.settings[setting]} \u00b7 ${data.protocols[protocol]}`,
   }));
-  const selects = [id('protocol'), id('machine'), id('precision')];
+  const selects = [id('protocol'), id('machine'), id('setting')];
   const rows = [...document.querySelectorAll('#events tbody tr')];
   const whole = (value) => Math.round(value).toLocaleString('en-US');
   const words = (value) => value >= 100 ? whole(value) : value.toFixed(1);

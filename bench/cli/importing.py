@@ -89,10 +89,14 @@ def timm(files: tuple[Path, ...], results: Path, as_json: bool) -> None:
 
     for path in files:
         if not path.is_file():
-            raise UsageError(f"there is no file {str(path)!r}; name timm's tables, such as results-imagenet.csv")
+            wrong = f"{str(path)!r} is a folder" if path.is_dir() else f"there is no file {str(path)!r}"
+            raise UsageError(f"{wrong}; name timm's tables, such as results-imagenet.csv")
     tables, left_out = read_tables(list(files))
     for path, reason in left_out:
         note(f"Not used: {path}: {reason}.")
+    for table in tables:
+        if table.num_unmeasured:
+            note(f"Left out of {table.path}: {table.num_unmeasured:,} rows without a speed.")
     store, now = Store(results), datetime.now(UTC)
     with progress_bar("Importing", sum(len(table.frame) for table in tables), "results") as on_result:
         done = import_tables(tables, store, now, on_result)
@@ -108,6 +112,7 @@ def timm(files: tuple[Path, ...], results: Path, as_json: bool) -> None:
                     "rows": len(item.table.frame),
                     "added": item.num_added,
                     "known": item.num_known,
+                    "without_speed": item.table.num_unmeasured,
                 }
                 for item in done
             ]

@@ -121,12 +121,20 @@ def cli() -> None:
     """
 
 
+def _leave_memory() -> None:
+    """The kernel takes all memory back: a last search for cycles among thousands of records only delays the prompt.
+
+    Libraries below torch look then whether all that is theirs was freed, and complain at length where it was not.
+    """
+    if "torch" not in sys.modules:
+        gc.freeze()
+
+
 def main() -> None:
     """Entry point of the console script."""
     if sys.platform == "win32":
         sys.exit("bench runs on Linux and macOS; on Windows use WSL.")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup or in a background job
         signal.signal(signal.SIGINT, _on_interrupt)
-    # The kernel takes all memory back: a last search for cycles among thousands of records only delays the prompt.
-    atexit.register(gc.freeze)
+    atexit.register(_leave_memory)
     cli(prog_name="bench")

@@ -194,9 +194,9 @@ def _speed_fields(row: dict[str, Any], title: str, table: Table, protocol: Proto
         "step_time_ms": Cost(value=row["step_time"], unit="ms", device=device),
         "num_params": _num_params(row),
     }
-    if "gmacs" in row:
-        costs["gmacs"] = Cost(value=row["gmacs"], unit="GMAC")
-        costs["macts"] = Cost(value=row["macts"], unit="million activations")
+    for name, unit in (("gmacs", "GMAC"), ("macts", "million activations")):
+        if not math.isnan(row.get(name, math.nan)):
+            costs[name] = Cost(value=row[name], unit=unit)
     return {
         "submission": _submission(row, title, NO_WEIGHTS),
         "dataset": DatasetRef(name=dataset.name, split=dataset.split, num_samples=dataset.num_samples),

@@ -73,7 +73,10 @@ class Table:
     """The machine and the libraries that the name tells; empty for accuracies."""
     frame: pd.DataFrame
     """A row a model and size: `model`, `img_size`, `param_count` (millions); `top1`, `top5` (percent), `crop_pct`,
-    `interpolation`; or `samples_per_sec`, `step_time` (ms), `batch_size` and for inference `gmacs`, `macts`."""
+    `interpolation`; or `samples_per_sec`, `step_time` (ms), `batch_size` and for inference `gmacs`, `macts`, which may
+    be missing."""
+    num_unmeasured: int = 0
+    """Rows without a speed, of models that could not be run; they are left out."""
 
 
 class _Cell(NamedTuple):
@@ -82,6 +85,8 @@ class _Cell(NamedTuple):
     words: str
     read: Callable[[pd.Series[Any]], pd.Series[Any]]
     """From text to values, missing where the text is none of these."""
+    may_be_empty: bool = False
+    """timm leaves some of its cells empty, where it could not count."""
 
 
 def read_table(path: Path) -> Table:
@@ -102,7 +107,11 @@ def read_table(path: Path) -> Table:
         cells = _INFERENCE if match["kind"] == "infer" else _TRAINING
     # Only what was measured carries the prefix, in timm's files.
     names = {name: name if name in ("model", "param_count") else prefix + name for name in cells}
-    frame = _read_cells(_read_text(path), cells, names, path)
+    text, num_unmeasured = _read_text(path), 0
+    if (fastest := names.get("samples_per_sec")) in text.columns:
+        is_measured = text[fastest] != ""
+        text, num_unmeasured = text[is_measured], int((~is_measured).sum())
+    frame = _read_cells(text, cells, names, path)
     return Table(
         path=path,
         sha256=sha256_of_file(path),
@@ -110,6 +119,7 @@ def read_table(path: Path) -> Table:
         speed=speed,
         environment=machine,
         frame=frame,
+        num_unmeasured=num_unmeasured,
     )
 
 
@@ -180,7 +190,10 @@ def _read_cells(text: pd.DataFrame, cells: dict[str, _Cell], names: dict[str, st
     for name, cell in cells.items():
         found = text[names[name]]
         columns[name] = cell.read(found)
-        if (broken := columns[name].isna()).any():
+        broken = columns[name].isna()
+        if cell.may_be_empty:
+            broken &= found != ""
+        if broken.any():
             line, value = broken.idxmax(), found[broken].iloc[0]
             raise RecordError(f"expected {cell.words}, found {value!r}", path=path, key=_place(line, names[name]))
     frame = pd.DataFrame(columns)
@@ -246,4 +259,5 @@ _ACCURACY = _MODEL | {
     "interpolation": _Cell(f"one of {', '.join(get_args(Interpolation))}", _interpolations),
 }
 _TRAINING = _MODEL | {"samples_per_sec": _POSITIVE, "step_time": _POSITIVE, "batch_size": _COUNT}
-_INFERENCE = _TRAINING | {"gmacs": _NOT_NEGATIVE, "macts": _NOT_NEGATIVE}
+_COUNTED = _NOT_NEGATIVE._replace(may_be_empty=True)
+_INFERENCE = _TRAINING | {"gmacs": _COUNTED, "macts": _COUNTED}

@@ -109,7 +109,7 @@ _ALL = (
         kind="rank",
         source="rank",
         higher_is_better=False,
-        width=112,
+        width=150,
     ),
     Column(
         name="model",

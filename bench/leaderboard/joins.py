@@ -12,10 +12,12 @@ from bench.records.board import Join
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["join_results", "unmatched_rows"]
+__all__ = ["join_results", "open_settings", "unmatched_rows"]
 
 _ARCHITECTURE = ("submission.architecture", "input.geometry.crop")
 _MEASURED = ("metrics.", "costs.", "environment.")
+_SETTINGS = ("gpu", "precision", "memory_format")
+"""What somebody chose who measured; newer software follows on older, but no setting follows on another."""
 
 
 def join_results(ranked: pd.DataFrame, results: pd.DataFrame, joins: tuple[Join, ...]) -> pd.DataFrame:
@@ -54,17 +56,40 @@ def unmatched_rows(ranked: pd.DataFrame, results: pd.DataFrame, joins: tuple[Joi
     return pd.concat(parts, ignore_index=True) if parts else results.iloc[:0]
 
 
+def open_settings(results: pd.DataFrame, join: Join) -> list[str]:
+    """The settings in which results of one model differ that a join takes alike: what it shows of them is chance.
+
+    Args:
+        results: All results, from `frame_of`.
+        join: A join of a board.
+    """
+    found = _fitting(results, join)
+    names = [name for name in _SETTINGS if f"environment.{name}" in found.columns and name not in join.environment]
+    return [name for name in names if _differs(_keys(found, join), found[f"environment.{name}"].tolist())]
+
+
+def _differs(keys: list[Any], values: list[Any]) -> bool:
+    first: dict[Any, Any] = {}
+    known = ((key, value) for key, value in zip(keys, values, strict=True) if key is not None and not is_missing(value))
+    return any(first.setdefault(key, value) != value for key, value in known)
+
+
 def _results_of(results: pd.DataFrame, join: Join) -> pd.DataFrame:
     """The current results of a join, one a key: verified before others, then the latest."""
-    fits = (results["protocol.id"] == join.protocol) & (results["state"] == "current") & (results["status"] != "failed")
-    for name, value in join.environment.items():
-        column = f"environment.{name}"
-        fits &= (results[column] == value) if column in results.columns else False
-    found = results[fits.fillna(False).to_numpy(dtype=bool)]
+    found = _fitting(results, join)
     trusted = (found["status"] == "verified") & found["doubt"].isna()
     found = found.assign(_trusted=trusted, _key=_keys(found, join))
     found = found.sort_values(["_trusted", "run"], ascending=False, kind="stable").drop_duplicates("_key")
     return found.drop(columns=["_trusted", "_key"]).sort_values("run", kind="stable", ignore_index=True)
+
+
+def _fitting(results: pd.DataFrame, join: Join) -> pd.DataFrame:
+    """All current results that a join takes."""
+    fits = (results["protocol.id"] == join.protocol) & (results["state"] == "current") & (results["status"] != "failed")
+    for name, value in join.environment.items():
+        column = f"environment.{name}"
+        fits &= (results[column] == value) if column in results.columns else False
+    return results[fits.fillna(False).to_numpy(dtype=bool)]
 
 
 def _keys(frame: pd.DataFrame, join: Join) -> list[Any]:

@@ -16,6 +16,7 @@ from bench.leaderboard.classes import ClassNames
 from bench.leaderboard.entry import Entry, Place
 from bench.leaderboard.facts import status_words
 from bench.leaderboard.frame import flat_row, frame_of_rows
+from bench.leaderboard.joins import open_settings
 from bench.leaderboard.standing import standing
 from bench.protocols import load_protocol, protocol_ids
 from bench.records.breakdown import Breakdown
@@ -61,6 +62,7 @@ class Material:
         self.rows = {item.run: self._row(item) for item in self.stored}
         """From run to its row of the data frame."""
         self.frame: pd.DataFrame = frame_of_rows(list(self.rows.values()))
+        self.broken += self._open_joins(boards_folder)
         self.standings = [standing(loaded, self.frame, self.correctness) for loaded in self.boards]
         self.reasons = self._reasons()
         """From run to why it has no rank."""
@@ -116,6 +118,14 @@ class Material:
         except BenchError as error:
             self.broken.append(error)
             return None
+
+    def _open_joins(self, folder: Path) -> Iterator[BenchError]:
+        for loaded in self.boards:
+            for number, join in enumerate(loaded.board.joins):
+                if names := open_settings(self.frame, join):
+                    message = f"fits results of one model that differ in {' and '.join(names)}; say which it shows"
+                    path = folder / f"{loaded.board.id}.toml"
+                    yield RecordError(message, path=path, key=f"joins.{number}.environment")
 
     def _signatures(self) -> dict[str, SignatureState]:
         keys = TrustedKeys()

@@ -51,7 +51,6 @@ _LABELS = {
     "triton": "triton",
     "python": "Python",
     "batch_size": "batch size",
-    "memory_format": "memory format",
 }
 """What an event names as changed: keys of a run's environment, and their words."""
 
@@ -66,7 +65,8 @@ class SeriesKey(NamedTuple):
     size: str
     """The input size, where the architecture is the model; else empty."""
     machine: str
-    precision: str
+    setting: str
+    """What was chosen: the arithmetic, the memory format, and the batch size of a measurement of our own."""
     status: str
 
 
@@ -223,9 +223,20 @@ def _overlap(one: Point, other: Point) -> bool:
 
 def _key(result: Result, cost: str, machine: str) -> SeriesKey:
     model, size = _model(result)
-    return SeriesKey(
-        result.protocol.id, cost, model, size, machine, arithmetic_words(result) or "not recorded", result.status
-    )
+    return SeriesKey(result.protocol.id, cost, model, size, machine, _setting(result), result.status)
+
+
+def _setting(result: Result) -> str:
+    """What parts series: who measures two of these measures two things, and neither comes after the other.
+
+    A batch size is a choice in our own sweeps, and the largest that a machine took in timm's tables: a condition there.
+    """
+    words = [arithmetic_words(result) or "not recorded"]
+    if (layout := result.environment.get("memory_format")) is not None:
+        words.append(str(layout))
+    if result.status != "imported" and (batch_size := result.environment.get("batch_size")) is not None:
+        words.append(f"batch {batch_size}")
+    return ", ".join(words)
 
 
 def _model(result: Result) -> tuple[str, str]:

@@ -21,7 +21,7 @@ __all__ = ["throughput_pages"]
 NUM_DRAWN = 12
 """How many series the page draws before somebody asks for others."""
 _HEADERS = (
-    *("protocol", "cost", "model", "input_size", "machine", "precision", "status", "run", "entry", "day"),
+    *("protocol", "cost", "model", "input_size", "machine", "setting", "status", "run", "entry", "day"),
     *("img_s", "ci_low", "ci_high", "torch", "driver", "cuda", "batch_size"),
 )
 _RUN_WORDS = ("torch", "driver", "CUDA", "batch size")
@@ -67,7 +67,7 @@ def _choices(series: Sequence[Series], titles: Mapping[str, str]) -> list[tuple[
     return [
         ("protocol", "Protocol", [titles[name] for name in _distinct(series, "protocol")]),
         ("machine", "Machine", _distinct(series, "machine")),
-        ("precision", "Precision", _distinct(series, "precision")),
+        ("setting", "Setting", _distinct(series, "setting")),
     ]
 
 
@@ -89,7 +89,7 @@ def _figure(series: Series, titles: Mapping[str, str]) -> dict[str, Any]:
         "identity": _identity(key, newest.entry),
         "slug": slug(newest.entry),
         "change": change,
-        "where": " \N{MIDDLE DOT} ".join((key.machine, key.precision, titles[key.protocol])),
+        "where": " \N{MIDDLE DOT} ".join((key.machine, key.setting, titles[key.protocol])),
         "status": key.status,
         "drawing": Markup(markup(drawing(marks_of(series), sentence_of(series)))),  # noqa: S704 - by an XML library
     }
@@ -121,7 +121,7 @@ def _event(event: Event, place: int, titles: Mapping[str, str]) -> dict[str, Any
         "identity": _identity(key, after.entry),
         "slug": slug(after.entry),
         "machine": key.machine,
-        "precision": key.precision,
+        "setting": key.setting,
         "protocol": titles[key.protocol],
         "status": key.status,
         "days": list(dict.fromkeys((before.day, after.day))),
@@ -143,21 +143,21 @@ def _evidence(event: Event) -> str:
 
 def script_data(series: Sequence[Series], titles: Mapping[str, str]) -> dict[str, Any]:
     """All series for the script of the page, largest change first; texts that repeat are numbered."""
-    protocols, machines, precisions = (_distinct(series, name) for name in ("protocol", "machine", "precision"))
+    protocols, machines, settings = (_distinct(series, name) for name in ("protocol", "machine", "setting"))
     statuses = _distinct(series, "status")
     drawn = [marks_of(one) for one in series]
     ticks = sorted({"", *(mark.tick for marks in drawn for mark in marks)})
     rows = []
     for one, marks in zip(series, drawn, strict=True):
         key, newest = one.key, one.points[-1]
-        numbers = (protocols.index(key.protocol), machines.index(key.machine), precisions.index(key.precision))
+        numbers = (protocols.index(key.protocol), machines.index(key.machine), settings.index(key.setting))
         runs = [[mark.value, mark.low, mark.high, mark.direction, ticks.index(mark.tick)] for mark in marks]
         words = [one.title, _identity(key, newest.entry), slug(newest.entry), change_text(one.largest_change)]
         rows.append([*numbers, statuses.index(key.status), *words, runs])
     return {
         "protocols": [titles[name] for name in protocols],
         "machines": machines,
-        "precisions": precisions,
+        "settings": settings,
         "statuses": statuses,
         "ticks": ticks,
         "series": rows,

@@ -101,8 +101,10 @@ def _readable(error: ValidationError, record: type[Record], path: Path | str | N
     """One line a fault, each with its key; the first line stands behind the path and key of the error."""
     faults = [_fault(dict(detail), record) for detail in error.errors(include_url=False)]
     (key, message), others = faults[0], faults[1:]
-    more = "".join(f"\n  {path or record.__name__}: {key}: {message}" for key, message in others)
-    return RecordError(message + more, path=path or record.__name__, key=key)
+    place = path or record.__name__
+    # A check of several keys together has no place of its own, and names them.
+    more = "".join("\n  " + ": ".join(str(part) for part in (place, key, message) if part) for key, message in others)
+    return RecordError(message + more, path=place, key=key or None)
 
 
 def _fault(detail: dict[str, Any], record: type[Record]) -> tuple[str, str]:

@@ -62,8 +62,8 @@ class Board(FileRecord):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if "imported" in self.statuses and len(self.statuses) > 1:
-            raise ValueError("imported results are never ranked beside others; give them a board of their own")
+            raise ValueError("statuses: imported results are ranked beside no others; give them a board of their own")
         names = [join.name for join in self.joins]
-        if len(set(names)) < len(names):
-            raise ValueError("two joins have the same name")
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"joins: {min(doubled)!r} is the name of two; give one of them another")
         return self

@@ -165,6 +165,9 @@ def test_print_shows_all_rows_and_no_controls(wide_site: Path, open_page: OpenPa
 
 
 SETTLED = "table.board:not([aria-busy])"
+CUT_RANKS = """document.querySelectorAll('table.board tbody').forEach(body => body.style.contentVisibility = 'visible')
+  || [...document.querySelectorAll('table.board td.rank')].filter(cell => cell.scrollWidth > cell.clientWidth)
+    .map(cell => cell.textContent)"""
 AXES = ("top1", "top5", "nll", "num_params", "throughput_img_s", "input_size")
 RICH = """
 format_version = 1
@@ -518,6 +521,19 @@ def test_exports_of_hostile_names_equal_the_vectors(tmp_path: Path, open_page: O
     assert {name for name in read if name[0] in "=+-@\N{FULLWIDTH EQUALS SIGN}"} == set()
 
 
+def test_no_name_is_an_argument_of_the_line_before_it_in_latex(tmp_path: Path, open_page: OpenPage) -> None:
+    """Where the model is the first column; as Python's exporter writes it."""
+    drawn = random.Random(1)  # noqa: S311 - no secret
+    titles = ("[2ex] net", "*star", "net [2]")
+    board = RICH.replace('["rank", "model", "top1",', '["model", "rank", "top1",')
+    path = _site(tmp_path, [_result(index, drawn, {"title": title}) for index, title in enumerate(titles)], board)
+    with open_page(path) as page:
+        lines = _export(page, "tex").splitlines()
+
+    starts = sorted(line.partition(" & ")[0] for line in lines if " & team" in line)
+    assert starts == sorted(f"{'{}' if title[0] in '[*' else ''}{latex_cell(title)}" for title in titles)
+
+
 def test_eight_can_be_compared_and_the_ninth_is_refused_in_words(rich: Path, open_page: OpenPage) -> None:
     """The link names the picked ones; they are named in the plot too."""
     with open_page(rich) as page:
@@ -687,3 +703,4 @@ def test_boards_of_every_size_open_sort_search_and_export(
         read = list(csv.DictReader(io.StringIO(_export(page, "csv"), newline="")))
         assert [float(row["nll"]) for row in read] == pytest.approx(list(order["metrics.nll.value"]))
         assert page.evaluate("document.querySelectorAll('table.board tr').length") == num_rows + 2
+        assert page.evaluate(CUT_RANKS) == []  # four digits, and four more of the ranks that are possible

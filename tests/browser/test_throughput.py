@@ -54,8 +54,8 @@ def test_the_script_draws_what_python_draws(
     )
     with open_page(f"{root}/throughput.html") as page:
         before = page.evaluate(figures)
-        page.select_option("#precision", "0")
-        page.select_option("#precision", "")
+        page.select_option("#setting", "0")
+        page.select_option("#setting", "")
         after = page.evaluate(figures)
         assert len(before) == 12
         assert [text.replace(" </p>", "</p>") for text in after] == before

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from importers.timm_files import GIANT, LARGE, SHIFTED, SMALL, TRAIN, write_accuracies, write_speeds, write_table
+from importers.timm_files import (
+    GIANT,
+    INFER,
+    LARGE,
+    SHIFTED,
+    SMALL,
+    TRAIN,
+    write_accuracies,
+    write_speeds,
+    write_table,
+)
 
 from bench.errors import RecordError
 from bench.files import sha256_of_file
@@ -19,6 +29,7 @@ from bench.importers.timm_tables import ACCURACY_FILES
 from bench.leaderboard.board import load_board
 from bench.leaderboard.facts import provenance
 from bench.leaderboard.frame import frame_of
+from bench.leaderboard.material import Material
 from bench.leaderboard.standing import standing
 from bench.protocols import load_protocol
 from bench.records.result import Result
@@ -89,6 +100,33 @@ def test_a_speed_belongs_to_an_architecture_at_a_size(tmp_path: Path) -> None:
     assert (shown["Dataset"], shown["Pixels"]) == ("none, random pixels", "224 \N{MULTIPLICATION SIGN} 224 px")
     assert first.environment["batch_size"] == 1024
     assert (first.environment["gpu"], first.environment["torch"]) == ("RTX 5090", "2.9.1")
+
+
+def test_what_timm_could_not_count_or_run_is_missing(tmp_path: Path) -> None:
+    """Empty multiply-adds are no cost; a row without a speed is left out and counted."""
+    path = write_table(
+        tmp_path,
+        "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv",
+        INFER,
+        "resnet50,224,6128.50,167.091,1024,25.56,4.11,11.11",
+        "tresnet_m,224,5000.00,100.000,512,31.39,,",
+        "vit_giant,518,,,,1136.00,1784.20,2757.89",
+    )
+    (table,), _ = read_tables([path])
+    known, uncounted = results_of(table, NOW)
+
+    assert {"gmacs", "macts"} <= set(known.costs)
+    assert set(uncounted.costs) == {"throughput_img_s", "step_time_ms", "num_params"}
+    assert table.num_unmeasured == 1
+
+
+def test_a_cell_of_another_text_is_no_empty_one(tmp_path: Path) -> None:
+    """What cannot be read is named, wherever nothing may stand."""
+    row = "resnet50,224,6128.50,167.091,1024,25.56,n/a,11.11"
+    path = write_table(tmp_path, "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv", INFER, row)
+
+    with pytest.raises(RecordError, match=r"line 2, column infer_gmacs: expected a number from 0 on, found 'n/a'"):
+        read_tables([path])
 
 
 def test_training_speed_is_a_cost_of_its_own(tmp_path: Path) -> None:
@@ -208,6 +246,25 @@ def test_the_board_joins_speed_by_architecture_and_size(tmp_path: Path) -> None:
     ).T
     assert found.index.tolist() == expected.index.tolist()
     assert np.array_equal(found.to_numpy("float64", na_value=np.nan), expected.to_numpy("float64"), equal_nan=True)
+
+
+def test_a_board_that_leaves_a_setting_open_is_named(tmp_path: Path) -> None:
+    """Two memory formats of one machine: a join that takes both shows either by chance. The shipped board takes one."""
+    store = Store(tmp_path / "results")
+    names = [f"benchmark-infer-amp-{layout}-pt240-cu124-rtx4090.csv" for layout in ("nchw", "nhwc")]
+    tables, _ = read_tables([write_speeds(tmp_path, name) for name in names])
+    import_tables(tables, store, NOW)
+    shipped = (BOARDS / "timm-imagenet.toml").read_text(encoding="utf-8")
+    (tmp_path / "boards").mkdir()
+    path = tmp_path / "boards" / "timm-imagenet.toml"
+    path.write_text(shipped.replace(', memory_format = "contiguous_format"', ""), encoding="utf-8")
+
+    (error,) = Material(store, path.parent).broken
+
+    assert str(error) == (
+        f"{path}: joins.2.environment: fits results of one model that differ in memory_format; say which it shows"
+    )
+    assert Material(store, BOARDS).broken == []
 
 
 def test_the_real_tables_join_as_pandas_says(real_data: Path) -> None:

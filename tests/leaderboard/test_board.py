@@ -175,3 +175,20 @@ def test_a_missing_folder_of_boards_is_a_usage_error(tmp_path: Path) -> None:
     """The message says which option names it."""
     with pytest.raises(UsageError, match="--boards"):
         load_boards(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('statuses = ["verified", "imported"]\n', "statuses: imported results are ranked beside no others"),
+        (2 * '[[joins]]\nname = "x"\ntitle = "X"\nprotocol = "shapes10-val"\n', "joins: 'x' is the name of two"),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_named(tmp_path: Path, more: str, message: str) -> None:
+    """With the file, and without an empty key before them."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(BOARD + more)
+
+    with pytest.raises(RecordError) as caught:
+        load_board(path)
+    assert str(caught.value).startswith(f"{path}: {message}")

@@ -34,12 +34,15 @@ def _series(*results: Result) -> Series:
 
 
 def test_a_series_never_holds_two_of_anything_that_matters() -> None:
-    """Machine, number of GPUs, precision, protocol, cost, model, input size and status keep runs apart."""
+    """Machine, number of GPUs, setting, protocol, cost, model, input size and status keep runs apart."""
     base = speed_of()
     others = [
         speed_of(environment={"gpu": "NVIDIA GeForce RTX 5090"}),
         speed_of(environment={"num_gpus": 2}),
         speed_of(environment={"precision": "fp32"}),
+        speed_of(environment={"memory_format": "channels_last"}),
+        speed_of(environment={"memory_format": "contiguous_format"}),
+        speed_of(status="self-reported", environment={"batch_size": 1}),
         speed_of(environment={"gpu": None, "cpu": "AMD EPYC 9654"}, device_type="cpu"),
         speed_of(precision="bf16"),
         speed_of(cost="train_throughput_img_s"),
@@ -54,6 +57,16 @@ def test_a_series_never_holds_two_of_anything_that_matters() -> None:
     assert len(found) == len(others) + 1
     assert all(len(series.points) == 1 for series in found)
     assert num_homeless == 0
+
+
+def test_a_batch_size_is_a_choice_of_ours_and_a_condition_of_timms_tables() -> None:
+    """The rows of one sweep are no history; timm lets the batch size fall where the memory ends."""
+    sizes = [{"batch_size": number} for number in (1, 32)]
+    ours = [speed_of(status="self-reported", environment=size) for size in sizes]
+    imported = [speed_of(environment=size) for size in sizes]
+
+    assert [len(series.points) for series in series_of(_stored(*ours))[0]] == [1, 1]
+    assert [len(series.points) for series in series_of(_stored(*imported))[0]] == [2]
 
 
 def test_withdrawn_failed_and_homeless_runs_have_no_part() -> None:
