@@ -110,3 +110,12 @@ main.main()
     assert done.returncode == 130
     assert done.stderr.startswith("Interrupted")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_command_that_used_torch_ends_without_a_word() -> None:
+    """Libraries below it complain at length where their objects are kept from being freed."""
+    code = "import sys, torch._dynamo; sys.argv = ['bench', '--version']; from bench.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""
