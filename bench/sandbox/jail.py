@@ -125,7 +125,8 @@ class Jail:
             wanted["seccomp"] = 2  # SECCOMP_MODE_FILTER
         for name, value in wanted.items():
             if seen.get(name) != value:
-                raise IsolationError(f"the sandbox does not hold: {name} is {seen.get(name)!r}, expected {value}")
+                found = harmless(seen.get(name), 40)
+                raise IsolationError(f"the sandbox does not hold: {name} is {found}, expected {value}")
 
     def failure(self, told: Mapping[str, Any]) -> BenchError:
         """The error that a child tells of itself, its texts made harmless line by line."""
