@@ -210,10 +210,14 @@ def contained(folder: Path, name: str, *, key: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise SubmissionError(f"{name!r} leaves the submission's folder; name a file inside it", path=manifest, key=key)
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        stays, is_file = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError) as error:  # a name that is too long for the file system, or that holds NUL
+        raise SubmissionError(f"{name[:80]!r} can be no file's name ({error})", path=manifest, key=key) from error
+    if not stays:
         raise SubmissionError(
             f"{name!r} is a link that leaves the submission's folder; copy the file into it", path=manifest, key=key
         )
-    if not path.is_file():
+    if not is_file:
         raise SubmissionError(f"there is no file {name!r} in {folder}", path=manifest, key=key)
     return path

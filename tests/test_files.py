@@ -98,7 +98,14 @@ def test_a_killed_writer_leaves_no_half_file_and_its_rest_is_swept(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("../secret", "leaves the"), ("/etc/passwd", "leaves the"), ("link", "is a link that leaves")]
+    ("name", "reason"),
+    [
+        ("../secret", "leaves the"),
+        ("/etc/passwd", "leaves the"),
+        ("link", "is a link that leaves"),
+        ("mod\0el.py", "can be no file's name"),
+        ("m" * 5000, "can be no file's name"),
+    ],
 )
 def test_a_path_may_not_leave_the_submission(tmp_path: Path, name: str, reason: str) -> None:
     """Neither dots, nor an absolute path, nor a symbolic link leads out."""

@@ -9,7 +9,17 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
-__all__ = ["FreeText", "Identifier", "LongText", "Sha256", "WebLink", "clean_text", "safe_link"]
+__all__ = [
+    "FreeText",
+    "Identifier",
+    "LongText",
+    "Sha256",
+    "VisibleText",
+    "WebLink",
+    "clean_text",
+    "safe_link",
+    "visible_text",
+]
 
 _IDENTIFIER = r"^[a-z0-9][a-z0-9._-]{0,79}$"
 _FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -26,16 +36,25 @@ def clean_text(text: str, *, longest: int = 120) -> str:
     Raises:
         ValueError: The text is blank, too long, or holds a character that is refused.
     """
-    # What is printable ASCII holds nothing that is refused; names are that nearly always, and there are many.
-    for position, character in enumerate("" if text.isascii() and text.isprintable() else text):
-        if unicodedata.category(character) in _FORBIDDEN_CATEGORIES and character not in _ALLOWED_FORMATS:
-            raise ValueError(f"holds the invisible or control character U+{ord(character):04X} at position {position}")
-    shown = " ".join(unicodedata.normalize("NFC", text).split())
+    shown = " ".join(unicodedata.normalize("NFC", visible_text(text)).split())
     if not shown.strip("\u200d"):
         raise ValueError("is blank; write 1 or more visible characters")
     if len(shown) > longest:
         raise ValueError(f"has {len(shown)} characters, at most {longest} are shown")
     return shown
+
+
+def visible_text(text: str) -> str:
+    """The text itself, which names a file or a function and so is not changed.
+
+    Raises:
+        ValueError: It holds a control, bidirectional or zero-width character; no path may hold the first of them, NUL.
+    """
+    # What is printable ASCII holds nothing that is refused; names are that nearly always, and there are many.
+    for position, character in enumerate("" if text.isascii() and text.isprintable() else text):
+        if unicodedata.category(character) in _FORBIDDEN_CATEGORIES and character not in _ALLOWED_FORMATS:
+            raise ValueError(f"holds the invisible or control character U+{ord(character):04X} at position {position}")
+    return text
 
 
 def _clean_long(text: str) -> str:
@@ -71,6 +90,8 @@ FreeText = Annotated[str, AfterValidator(clean_text)]
 """One line that a person wrote, shown as text everywhere."""
 LongText = Annotated[str, AfterValidator(_clean_long)]
 """A paragraph that a person wrote, at most 1,000 characters."""
+VisibleText = Annotated[str, AfterValidator(visible_text)]
+"""A name in the words of others, such as a file's or a function's: as it is, without invisible characters."""
 WebLink = Annotated[str, AfterValidator(safe_link)]
 """A link to the web."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from bench.records.base import FileRecord, Record
-from bench.records.names import FreeText, Identifier, LongText, Sha256, WebLink
+from bench.records.names import FreeText, Identifier, LongText, Sha256, VisibleText, WebLink
 from bench.records.protocol import CropMode, Interpolation, Precision
 
 __all__ = ["Claims", "InputSpec", "ModelSpec", "OutputSpec", "Submission", "TrainingOrigin"]
@@ -21,15 +21,15 @@ class ModelSpec(Record):
 
     source: str
     """One of the model sources: python, timm, torchvision, exported, predictions."""
-    file: str | None = None
+    file: VisibleText | None = None
     """A file in the submission's folder: Python code, a `.pt2` archive, or predictions."""
-    factory: str | None = None
+    factory: VisibleText | None = None
     """The function in `file` that returns the model (source `python`)."""
-    name: str | None = None
+    name: VisibleText | None = None
     """The model's name in its zoo (sources `timm` and `torchvision`)."""
     kwargs: dict[str, Any] = {}
     """Keyword arguments for the factory or the zoo."""
-    weights: str | None = None
+    weights: VisibleText | None = None
     """A file in the folder, an https URL, or for torchvision a name of the weights enum."""
     sha256: Sha256 | None = None
     """The sha256 of the file that `weights` names, or of `file` where there are no weights."""

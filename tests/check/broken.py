@@ -331,7 +331,10 @@ BROKEN: dict[str, Break] = {
     "L23": _weights(safetensors({"a": ("F32", [1], [0, 4])}, struct.pack("<f", float("nan")))),
     "L24": _answers,
     **{rule: _code(line) for rule, line in _CODE_HINTS.items()},
-    "L40": _code("# \u202e a comment that runs backwards"),
+    "L40": lambda folder: [
+        *_code("# \u202e a comment that runs backwards")(folder / "code"),
+        *_manifest('"model.py"', '"mod\\u0000el.py"')(folder / "manifest"),
+    ],
     "L41": _manifest("[input]", "[claims]\ntop1 = 76.1\n[input]"),
     "L42": _manifest("A small network", "<script>alert(1)</script>"),
     "D01": lambda folder: found(submission(folder, manifest=MANIFEST.replace("build_model", "build_nothing"))),

@@ -476,6 +476,28 @@ def test_39_strange_manifests_are_refused(tmp_path: Path, text: str) -> None:
         open_submission(str(made))
 
 
+@pytest.mark.parametrize("name", ["mod\\u0000el.py", "mod\\u001bel.py", "model\\u202eyp.py", "a" * 5000])
+@pytest.mark.parametrize("key", ["file", "factory", "weights"])
+def test_39_names_that_no_file_can_have_end_no_other_check(tmp_path: Path, key: str, name: str) -> None:
+    """A NUL was a traceback that ended the whole command; what comes after is checked."""
+    lines = {"file": "model.py", "factory": "build_model"} | {key: name}
+    own = 'file = "model.py"\nfactory = "build_model"\n'
+    assert own in MANIFEST
+    manifest = MANIFEST.replace(own, "".join(f'{key} = "{text}"\n' for key, text in lines.items()))
+    made = submission(tmp_path, team="wide", manifest=manifest)
+    good = submission(tmp_path, team="fair")
+    done = CliRunner().invoke(cli, ["check", str(made), str(good), "--no-run"])
+
+    assert "fair/net" in done.stdout
+    assert isinstance(done.exception, SystemExit | None)
+    if (key, name[0]) != ("factory", "a"):
+        assert done.exit_code == 1
+        assert ("L01" if name[0] == "a" else "L40") in done.stdout
+        assert f"model.{key}" in done.stdout
+        with pytest.raises(BenchError):
+            open_submission(str(made))
+
+
 def test_39_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     """UTF-16, say."""
     made = submission(tmp_path)
