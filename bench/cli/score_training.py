@@ -24,8 +24,10 @@ from bench.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from bench.records.protocol import Protocol
     from bench.records.result import Cost, Estimate, Result
     from bench.records.training import Attempts
+    from bench.training.found import FoundAttempt
 
 __all__ = ["score_training"]
 
@@ -71,9 +73,9 @@ def score_training(
     \b
     Example:
       for n in 1 2 3; do
-        bench train submissions/acme/net --protocol imagenet-train-16 --data /data/imagenet --out trained --attempt $n
+        bench train submissions/acme/net --protocol imagenet-train-budget-16 --data /data --out trained --attempt $n
       done
-      bench score-training trained/acme/net --data /data/imagenet
+      bench score-training trained/acme/net --data /data
     """
     from bench.training.waiting import let_threads_sleep
 
@@ -82,7 +84,6 @@ def score_training(
     from bench.backends.run import RunOptions
     from bench.data.contents import dataset_digest
     from bench.data.dataset import open_dataset
-    from bench.protocols import load_protocol
     from bench.store import Store
     from bench.stored import read_attempts
     from bench.training.attempts import read_round_key
@@ -91,7 +92,7 @@ def score_training(
     from bench.training.scoring import score_training as run
 
     found = find_attempts(trained)
-    fixed = load_protocol(protocol or str(found[0].start["protocol"]))
+    fixed = _protocol_of(found[0], protocol)
     key = None if round_key is None else read_round_key(round_key)
     check_attempts(found, fixed, key)
     store = Store(results, predictions)
@@ -114,6 +115,23 @@ def score_training(
     if outcome.result.failure is not None:
         note(f"Error: {outcome.result.failure.message}")
         raise click.exceptions.Exit(1)
+
+
+def _protocol_of(attempt: FoundAttempt, named: str | None) -> Protocol:
+    """The protocol that is named, or that of the training, which may have been a file.
+
+    Raises:
+        UsageError: Nothing is named, and the training's protocol is not among those that ship.
+    """
+    from bench.errors import UsageError
+    from bench.protocols import load_protocol, protocol_ids
+
+    used = str(attempt.start["protocol"])
+    if named is None and used not in protocol_ids():
+        raise UsageError(
+            f"{attempt.folder} was trained under {used!r}, which does not ship; name its file with --protocol"
+        )
+    return load_protocol(named or used)
 
 
 def _print(result: Result, attempts: Attempts) -> None:

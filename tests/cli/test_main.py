@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli.main import COMMANDS, cli
+from bench.protocols import protocol_ids
 from bench.version import __version__
 
 OPTIONS = Path(__file__).parents[1] / "data" / "cli_options.json"
@@ -40,6 +42,19 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
             assert command.help is not None, full
             assert "Example" in command.help, full
             assert CliRunner().invoke(cli, [*full.split(), "--help"]).exit_code == 0
+
+
+def test_examples_name_only_protocols_that_ship() -> None:
+    """Or a file; a word in capitals stands for any."""
+    named = {
+        (full, found)
+        for full, command in _commands().items()
+        for found in re.findall(r"--protocol[ =]([\w./-]+)", command.help or "")
+        if not found.isupper() and not found.endswith(".toml")
+    }
+
+    assert named
+    assert [one for one in sorted(named) if one[1] not in protocol_ids()] == []
 
 
 def test_the_options_are_those_that_were_decided() -> None:

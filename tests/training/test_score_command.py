@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tomli_w
 from click.testing import CliRunner, Result
+from training.made_trainings import write_trained
 
 from bench.cli.main import cli
 from bench.protocols import load_protocol
@@ -43,6 +44,24 @@ def bench(
         return CliRunner().invoke(cli, [*map(str, words), *common])
 
     return run
+
+
+def test_a_training_under_a_protocol_file_needs_its_name(
+    bench: Callable[..., Result], make_network: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The events know its id alone; with the file it is scored."""
+    content = load_protocol("shapes2-train").as_json() | {"id": "mini-train"}
+    protocol = tmp_path / "mini-train.toml"
+    protocol.write_text(tomli_w.dumps(content))
+    source = make_network()
+    for number in (1, 2):
+        write_trained(tmp_path / "out", source, Protocol.load(protocol), number)
+    score = ("score-training", tmp_path / "out" / "acme" / "net", "--results", tmp_path / "results")
+    unnamed, named = bench(*score), bench(*score, "--protocol", protocol)
+
+    assert unnamed.exit_code == 2
+    assert "was trained under 'mini-train', which does not ship; name its file with --protocol" in unnamed.stderr
+    assert named.exit_code == 0, named.output
 
 
 @pytest.mark.slow
