@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,20 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _ISOLATIONS = ("none", "process", "sandbox", "auto")
+
+
+@contextmanager
+def _one_sentence_after_an_interrupt() -> Iterator[None]:
+    """Ends with 130 after Ctrl-C, which all processes of a training get: one of them says what the user can do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from bench.training.launch import is_launched
+
+        # Under --processes the launcher says it, when all others have ended, and under torchrun the first rank.
+        if not is_launched() and os.environ.get("RANK", "0") == "0":
+            note("Interrupted; the same command with --resume goes on with what was saved.")
+        raise SystemExit(130) from None
 
 
 @click.command(short_help="Train a submission under a fixed recipe.")
@@ -115,6 +132,7 @@ _ISOLATIONS = ("none", "process", "sandbox", "auto")
 @cache_options
 @json_option
 @click.pass_context
+@_one_sentence_after_an_interrupt()
 def train(
     context: click.Context,
     submission: str,
@@ -145,7 +163,8 @@ def train(
     """Train a submission from its initial weights and write it with the weights that it then has.
 
     The last line on stdout is the trained submission's folder, which `bench evaluate` takes. Where an equal training
-    (same protocol, images, submission, attempt and version of bench) has left it there already, nothing is trained.
+    (same protocol, images, submission, attempt and precision, by any version of bench) has left it there already,
+    nothing is trained; where another one did, it is kept and named.
 
     A training that was killed goes on from its last checkpoint with --resume, and ends with the same weights. SIGTERM
     saves first and exits 75, with which schedulers queue it again. Several processes, on one machine or many, are
@@ -195,10 +214,6 @@ def train(
     rank = rank_in_environment()
     try:
         trained = _train(submission, protocol, data, out, options, cache_folder_of(cache_dir, no_cache))
-    except KeyboardInterrupt:
-        if rank == 0:
-            note("An unfinished training goes on with --resume.")
-        raise
     except BenchError as error:
         if rank > 0 and not speaks_alone(error):
             raise SystemExit(error.exit_code) from error  # the first rank says it

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.common import note, print_json, progress_bar
+from bench.version import __version__
 
 if TYPE_CHECKING:
     from bench.training.events import Event, Listener
@@ -54,7 +55,8 @@ def show_trained(trained: Trained, as_json: bool) -> None:
     """The folder, and how it went."""
     progress = trained.progress
     if trained.reused:
-        note(f"Trained already; remove {trained.folder} to train again.")
+        by = "" if trained.bench_version == __version__ else f" by bench {trained.bench_version}, this is {__version__}"
+        note(f"Trained already{by}; remove {trained.folder} to train again.")
     if as_json:
         went = None
         if progress is not None:

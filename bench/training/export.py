@@ -39,19 +39,41 @@ def trained_folder(submission: LoadedSubmission, out: Path) -> Path:
     return folder
 
 
-def find_trained(folder: Path, wanted: TrainingOrigin) -> bool:
-    """Whether a folder holds the submission that an equal training left, whole."""
+def find_trained(folder: Path, wanted: TrainingOrigin) -> TrainingOrigin | None:
+    """How the submission in a folder came to be, if an equal training left it, whole; None where none did.
+
+    A training by another version of bench is equal: what may move a number has a version of its own, the protocol's,
+    and attempts that took days are no price for an upgrade.
+
+    Raises:
+        UsageError: Another training has ended there.
+    """
     manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return False
-    found = Submission.load(manifest)
+    if not manifest.is_file() or (found := Submission.load(manifest)).training is None:
+        return None
+    there = found.training
+    if others := _differences(there, wanted):
+        raise UsageError(
+            f"{folder} holds a training under {there.protocol} that has ended, not this one: {', '.join(others)}; "
+            "remove it, or name another --out"
+        )
     weights = folder / WEIGHTS
-    return (
-        found.training is not None
-        and found.training.model_copy(update={"seconds": wanted.seconds, "epochs": wanted.epochs}) == wanted
-        and weights.is_file()
-        and sha256_of_file(weights) == found.model.sha256
-    )
+    return there if weights.is_file() and sha256_of_file(weights) == found.model.sha256 else None
+
+
+def _differences(there: TrainingOrigin, wanted: TrainingOrigin) -> list[str]:
+    """A phrase for each part that makes a training another one."""
+    words = {
+        "protocol_digest": "another text of the protocol" if there.protocol == wanted.protocol else "another protocol",
+        "dataset_digest": "other images",
+        "trained_from": "another manifest, code or weights of the submission",
+        "attempt": "another --attempt",
+        "precision": "another --precision",
+        "teacher": "another --teacher",
+    }
+    others = [phrase for name, phrase in words.items() if getattr(there, name) != getattr(wanted, name)]
+    # A seed follows from the submission and the attempt; only the key of a round is named nowhere else.
+    return others if others or there.seed == wanted.seed else ["another --round-key"]
 
 
 def export_trained(
@@ -69,7 +91,7 @@ def export_trained(
         manifest: Its manifest, with the outputs that the network has now.
         state: The network's state dict, on the CPU, none of its tensors sharing memory.
         origin: How it was trained.
-        folder: What `trained_folder` named; an earlier training's submission there is replaced.
+        folder: What `trained_folder` named; what an equal training left there is replaced.
         run: The folder of the training; all but checkpoints and downloads is copied.
 
     Raises:

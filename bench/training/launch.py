@@ -11,7 +11,17 @@ from collections.abc import Sequence
 
 from bench.errors import RequeueError
 
-__all__ = ["launch", "without_option"]
+__all__ = ["is_launched", "launch", "without_option"]
+
+_RUN_ID = "bench-"
+"""How the ids of runs begin that this module starts."""
+_INTERRUPTED = (130, -signal.SIGINT)
+"""Exit codes of a process that Ctrl-C ended."""
+
+
+def is_launched() -> bool:
+    """Whether this is one of the processes that `launch` started."""
+    return os.environ.get("TORCHELASTIC_RUN_ID", "").startswith(_RUN_ID)
 
 
 def launch(arguments: Sequence[str], processes: int) -> None:
@@ -35,7 +45,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
+        run_id=f"{_RUN_ID}{uuid.uuid4().hex}",
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
@@ -46,6 +56,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
         elastic_launch(config, sys.executable)(*words)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
+        if failure.exitcode in _INTERRUPTED:  # it was quicker than the signal to this process
+            raise KeyboardInterrupt from None
         raise SystemExit(max(1, failure.exitcode)) from None
     except SignalException as error:
         if error.sigval == signal.SIGINT:

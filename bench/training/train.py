@@ -46,6 +46,8 @@ class Trained(NamedTuple):
     """An equal training had left it there."""
     progress: Progress | None = None
     """How it went: steps, images, and where the seconds went; None where nothing was trained."""
+    bench_version: str = __version__
+    """The version of bench that trained it."""
 
 
 def num_images_seen(protocol: Protocol, dataset: Dataset) -> int:
@@ -91,7 +93,8 @@ def train(
         on_note: Takes sentences that the user should read.
 
     Raises:
-        UsageError: The protocol trains nothing, the folder below `out` is taken, or a training cannot go on there.
+        UsageError: The protocol trains nothing, the folder below `out` is taken or holds another training, or a
+            training cannot go on there.
         SubmissionError: The submission cannot be built or trained.
         DataError: An image cannot be decoded.
         DeviceError: The device is not there, or too small.
@@ -141,12 +144,15 @@ def train(
 def _trained(session: Session, folder: Path, images: TrainingImages | None) -> Trained:
     """Finds an equal training, or trains and exports."""
     world, run, origin = session.world, session.run, _origin(session)
+    found: TrainingOrigin | None = None
     with world.unison():
-        reused = world.is_first and find_trained(folder, origin)
-    if world.gather(reused)[0]:
+        if world.is_first:
+            found = find_trained(folder, origin)
+    version = world.gather(None if found is None else found.bench_version)[0]
+    if version is not None:
         if world.is_first and has_ended(run):  # and was killed before it could tidy up
             remove_run(run)
-        return Trained(folder, reused=True)
+        return Trained(folder, reused=True, bench_version=version)
     with ExitStack() as held:
         with world.unison():
             if world.is_first:
@@ -196,11 +202,14 @@ def _teacher(recipe: Recipe, options: TrainOptions, dataset: Dataset, digest: st
     """Whose answers are learned too; None where the recipe has no teacher.
 
     Raises:
-        UsageError: One is named and the recipe has none, or it has one and none is named, or another one.
+        UsageError: One or its predictions are named and the recipe has none, or it has one and none is named, or
+            another one.
     """
     if recipe.distillation is None:
         if options.teacher is not None:
             raise UsageError("the recipe has no teacher to learn from; leave --teacher out")
+        if options.predictions is not None:
+            raise UsageError("the recipe has no teacher whose predictions are needed; leave --predictions out")
         return None
     if options.teacher is None:
         raise UsageError(

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from bench.cli.main import cli
 from bench.data.synthetic import write_synthetic
 from bench.records.submission import Submission
+from bench.version import __version__
 
 PROTOCOL = """
 format_version = 1
@@ -71,6 +72,17 @@ def test_json_has_the_folder_and_how_it_went(words: list[str], tmp_path: Path) -
     assert (first["reused"], second["reused"], second["training"]) == (False, True, None)
 
 
+def test_who_trained_what_is_there_is_told(words: list[str], tmp_path: Path) -> None:
+    """Where that was another version of bench; the folder can be removed to train again."""
+    run(*words)
+    manifest = tmp_path / "out/acme/net/submission.toml"
+    manifest.write_text(manifest.read_text().replace(f'bench_version = "{__version__}"', 'bench_version = "0.0.1"'))
+    again = run(*words)
+
+    assert again.exit_code == 0
+    assert f"Trained already by bench 0.0.1, this is {__version__}; remove {manifest.parent}" in again.stderr
+
+
 def test_attempts_have_their_own_seeds_and_folders(words: list[str], tmp_path: Path) -> None:
     """The second lies in OUT/attempt-2, under the same team and name."""
     first, second = (json.loads(run(*words, "--json", "--attempt", number).stdout)["folder"] for number in "12")
@@ -89,8 +101,9 @@ def test_attempts_have_their_own_seeds_and_folders(words: list[str], tmp_path: P
         (["--shard"], "--shard spreads a network over processes"),
         (["--isolation", "sandbox"], "--isolation sandbox is not there for training"),
         (["--teacher", __file__], "the recipe has no teacher to learn from"),
+        (["--predictions", "predictions"], "the recipe has no teacher whose predictions are needed; leave --predict"),
     ],
-    ids=["precision", "accumulate", "shard", "isolation", "teacher"],
+    ids=["precision", "accumulate", "shard", "isolation", "teacher", "predictions"],
 )
 def test_options_that_cannot_be_are_wrong_usage(words: list[str], more: list[str], sentence: str) -> None:
     """One sentence with what there is, exit 2, and nothing is left behind."""

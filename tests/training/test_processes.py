@@ -205,6 +205,43 @@ def test_sigterm_saves_and_asks_to_be_queued_again(
     assert not (tmp_path / "out" / "acme" / "net").exists()
 
 
+@pytest.mark.parametrize(("ranks", "run_id", "num_sentences"), [(1, "", 1), (2, "", 1), (2, "bench-0", 0)])
+def test_an_interrupt_is_answered_by_one_sentence(
+    bench: Forks, make_words: Callable[..., list[str]], tmp_path: Path, ranks: int, run_id: str, num_sentences: int
+) -> None:
+    """Of the first rank; the launcher of --processes, which names its runs so, says it in the ranks' place."""
+    words = make_words()
+    protocol = Path(words[words.index("--protocol") + 1])
+    protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 300"))
+    run, log = tmp_path / "out" / "acme" / ".net.training", tmp_path / "log"
+    pids = bench.start(*words, "--out", tmp_path / "out", ranks=ranks, log=log, TORCHELASTIC_RUN_ID=run_id)
+    wait_for(lambda: (run / "checkpoints").is_dir() and any((run / "checkpoints").glob("step-*")))
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)
+
+    assert bench.wait(pids) == [130] * ranks, log.read_text()
+    assert log.read_text().count("Interrupted") == num_sentences
+    assert log.read_text().count("with --resume goes on with what was saved.") == num_sentences
+
+
+@pytest.mark.slow
+def test_an_interrupted_launcher_says_it_once(make_words: Callable[..., list[str]], tmp_path: Path) -> None:
+    """For all of its processes, when they have ended, and exits 130."""
+    words = make_words()
+    protocol = Path(words[words.index("--protocol") + 1])
+    protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 300"))
+    run, log = tmp_path / "out" / "acme" / ".net.training", tmp_path / "log"
+    command = [sys.executable, "-m", "bench", *words, "--out", str(tmp_path / "out"), "--processes", "2"]
+    with log.open("w") as said:
+        started = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        wait_for(lambda: (run / "checkpoints").is_dir() and any((run / "checkpoints").glob("step-*")))
+        os.killpg(started.pid, signal.SIGINT)
+        code = started.wait(DEADLINE_S)
+
+    assert code == 130, log.read_text()
+    assert log.read_text().count("Interrupted") == 1
+
+
 def wait_for(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not happened():

@@ -196,7 +196,8 @@ def test_a_training_that_was_reused_leaves_an_unfinished_one_alone(
     folder = make_network()
     trained = run(folder)
     with pytest.raises(BrokenOffError):
-        run(folder, until=3, learning_rate=0.5)
+        run(folder, "other", until=3, learning_rate=0.5)
+    (tmp_path / "other" / "acme" / ".net.training").rename(run_folder(tmp_path))
     assert run(folder).reused
     assert checkpoints_in(run_folder(tmp_path) / "checkpoints")
 

@@ -32,6 +32,7 @@ from bench.training.progress import EpochReport
 from bench.training.randomness import captured_generators, own_generators, seed_generators
 from bench.training.state import same_state
 from bench.training.train import Trained, num_images_seen, train
+from bench.version import __version__
 
 MakeNetwork = Callable[..., Path]
 MakeProtocol = Callable[..., Protocol]
@@ -145,18 +146,55 @@ def test_training_learns_and_reports_it(
 
 
 def test_an_equal_training_is_not_repeated(trained: Callable[..., Trained], make_network: MakeNetwork) -> None:
-    """But another recipe, altered code or damaged weights are trained again, in the same place."""
+    """But damaged weights are trained again, in the same place."""
     folder = make_network()
     first = trained(folder)
     again = trained(folder)
     assert (again.folder, again.reused) == (first.folder, True)
 
-    assert not trained(folder, epochs=1).reused
     (first.folder / "weights.safetensors").write_bytes(b"damaged")
-    assert not trained(folder, epochs=1).reused
-    assert trained(folder, epochs=1).reused
+    assert not trained(folder).reused
+    assert trained(folder).reused
+
+
+def test_another_training_that_has_ended_there_is_kept(
+    trained: Callable[..., Trained], make_network: MakeNetwork
+) -> None:
+    """Of another text of the protocol, or of altered code: days of work, which only a person removes."""
+    folder = make_network()
+    first = trained(folder)
+    before = weights(first)
+    with pytest.raises(UsageError, match=r"acme/net holds a training under shapes2-train that has ended.*another text"):
+        trained(folder, epochs=1)
     (folder / "model.py").write_text((folder / "model.py").read_text() + "\n# changed\n")
-    assert not trained(folder, epochs=1).reused
+    with pytest.raises(UsageError, match=r"another manifest, code or weights.*; remove it, or name another --out"):
+        trained(folder)
+
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(first).items())
+    assert not list(first.folder.parent.glob(".*"))
+
+
+def test_another_round_that_has_ended_there_is_kept(
+    shapes: Dataset, make_protocol: MakeProtocol, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    """Nothing but its seed differs."""
+    source, protocol = open_submission(str(make_network())), make_protocol()
+    train(source, protocol, shapes, tmp_path / "out", TrainOptions(device="cpu"))
+    with pytest.raises(UsageError, match="not this one: another --round-key; remove it"):
+        train(source, protocol, shapes, tmp_path / "out", TrainOptions(device="cpu", round_key=b"k" * 32))
+
+
+def test_a_training_by_another_version_of_bench_is_not_repeated(
+    trained: Callable[..., Trained], make_network: MakeNetwork
+) -> None:
+    """An upgrade between two attempts costs no attempt; who trained it is told."""
+    folder = make_network()
+    first = trained(folder)
+    manifest = first.folder / "submission.toml"
+    manifest.write_text(manifest.read_text().replace(f'bench_version = "{__version__}"', 'bench_version = "0.0.1"'))
+    again = trained(folder)
+
+    assert (first.bench_version, again.reused, again.bench_version) == (__version__, True, "0.0.1")
 
 
 def test_weights_that_came_along_are_left_behind(trained: Callable[..., Trained], make_network: MakeNetwork) -> None:
@@ -194,15 +232,15 @@ def test_a_full_disk_leaves_the_earlier_submission_whole(
     """The new one is written beside it and takes its place at the end."""
     folder = make_network()
     first = trained(folder)
-    before = (first.folder / "weights.safetensors").read_bytes()
+    (first.folder / "weights.safetensors").write_bytes(b"damaged")  # which is why it is trained again
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(StoreError, match="the disk is full"):
-        trained(folder, epochs=1)
-    assert (first.folder / "weights.safetensors").read_bytes() == before
+        trained(folder)
+    assert (first.folder / "weights.safetensors").read_bytes() == b"damaged"
     assert sorted(path.name for path in first.folder.parent.iterdir()) == [".net.training", "net"]
 
 
