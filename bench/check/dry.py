@@ -1,7 +1,9 @@
 """The dry run of a submission (D01 to D07, L06): its model answers four images of random pixels.
 
 Weights that lie in the folder are loaded. Those of a zoo or behind a link are not downloaded: the model then has random
-weights, which says as much about shapes. Code that came with the submission runs in the sandbox where there is one.
+weights, which says as much about shapes. Whatever came with the submission - code, weights, arguments of a zoo's
+constructor - is tried in the sandbox where there is one, within its limits; what only names a model of a zoo is built
+in this process.
 
 Shape letters: N images, H and W pixels, C classes.
 """
@@ -21,7 +23,7 @@ from bench.backends.isolation import BACKEND_OF, Level, choose_isolation
 from bench.check.context import Context
 from bench.check.rule import Finding, finding, findings_of
 from bench.data.classes import class_table
-from bench.errors import BenchError, NonFiniteError
+from bench.errors import BenchError, NonFiniteError, SubmissionError
 from bench.models.keys import is_file_name
 from bench.models.source import LoadedSubmission
 
@@ -42,6 +44,12 @@ _BY_OUTCOME = {
     "oom_device": "D06",
 }
 """From the kind of a failure to the rule that it breaks; others break D01 or D02, by the phase."""
+_MOST_BYTES = 256 << 20
+"""Of the pixels of these images, which a manifest may want in any size: 4,729 pixels a side."""
+_NOT_TRIED = (
+    "the model was not built: its weights do not lie in the folder, and `kwargs` are not tried in this process; "
+    "`bench check --isolation none` does so"
+)
 _WHERE: dict[Level, str] = {
     "none": "in this process, without a sandbox",
     "process": "in a process of its own, without a sandbox",
@@ -70,6 +78,8 @@ def look_at_run(submission: LoadedSubmission, context: Context) -> DryRun:
     notes: list[str] = []
     rule = "D01"
     try:
+        if _is_out_of_reach(submission, context):
+            return DryRun([], [_NOT_TRIED])
         with _session(submission, context, notes) as session:
             notes += session.notes
             rule = "D02"
@@ -87,6 +97,8 @@ def look_at_run(submission: LoadedSubmission, context: Context) -> DryRun:
 def _answers(submission: LoadedSubmission, session: ModelSession) -> Iterator[Finding]:
     path, claims = submission.manifest_path, submission.manifest.claims
     size = session.input.img_size
+    if NUM_IMAGES * size * size * 3 > _MOST_BYTES:
+        raise SubmissionError(f"{size:,} pixels a side are too many for {NUM_IMAGES} images", path=path, key="img_size")
     images_NHWC: Images = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, size, size, 3), np.uint8)
     logits_NC = session.logits(images_NHWC).copy()
     if not bool(np.isfinite(logits_NC).all()):
@@ -118,16 +130,36 @@ def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -
     )
     if not (has_weights := _has_weights(submission)):
         notes.append("the weights were not loaded, the model was tried with random ones")
-    if not submission.source.runs_code:
+    if _only_names(submission):
+        return _zoo_session(submission, spec, with_weights=False)
+    chosen = choose_isolation(context.isolation)
+    if chosen.note is not None:
+        context.on_note(chosen.note)
+    what = "Running the code of" if submission.source.runs_code else "Building the model of"
+    context.on_note(f"{what} {submission.label} {_WHERE[chosen.level]}.")
+    if chosen.level == "none" and not submission.source.runs_code:
         return _zoo_session(submission, spec, with_weights=has_weights)
     if not has_weights:
         model = submission.manifest.model.model_copy(update={"weights": None, "sha256": None})
         submission = dataclasses.replace(submission, manifest=submission.manifest.model_copy(update={"model": model}))
-    chosen = choose_isolation(context.isolation)
-    if chosen.note is not None:
-        context.on_note(chosen.note)
-    context.on_note(f"Running the code of {submission.label} {_WHERE[chosen.level]}.")
     return BACKENDS[BACKEND_OF[chosen.level]]().start(submission, spec)
+
+
+def _only_names(submission: LoadedSubmission) -> bool:
+    """Whether the manifest says no more than a short form does: which model of a zoo it is."""
+    is_own = submission.source.runs_code or bool(submission.manifest.model.kwargs)
+    return not is_own and not _has_weights(submission)
+
+
+def _is_out_of_reach(submission: LoadedSubmission, context: Context) -> bool:
+    """Whether a zoo's constructor has arguments of a stranger's, and no weights with which another process builds it.
+
+    Raises:
+        IsolationError: The level that was asked for cannot be had on this machine.
+    """
+    if submission.source.runs_code or _only_names(submission) or _has_weights(submission):
+        return False
+    return choose_isolation(context.isolation).level != "none"
 
 
 def _has_weights(submission: LoadedSubmission) -> bool:
@@ -144,7 +176,7 @@ def _has_weights(submission: LoadedSubmission) -> bool:
 
 @contextmanager
 def _zoo_session(submission: LoadedSubmission, spec: RunSpec, *, with_weights: bool) -> Iterator[ModelSession]:
-    """A model of a zoo, in this process: its code is that of an installed package."""
+    """A model of a zoo, in this process: its code is that of an installed package, and it is built as that has it."""
     import torch
 
     from bench.backends.arithmetic import arithmetic

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from check.made import GOOD, MANIFEST, context, found, rules, submission
+from check.made import GOOD, MANIFEST, context, found, rules, safetensors, submission
 from click.testing import CliRunner
 
 from bench.check.checking import check_target
@@ -26,6 +27,7 @@ from bench.errors import (
     TimeLimitError,
     WeightsError,
 )
+from bench.models.source import LoadedSubmission
 from bench.records.submission import InputSpec
 from bench.sandbox.limits import Limits
 
@@ -123,6 +125,86 @@ def test_models_of_a_zoo_are_tried_without_weights(tmp_path: Path) -> None:
 
     (made / "submission.toml").write_text(f'{head}\n[model]\nsource = "timm"\nname = "test_resnet.none"\n')
     assert rules(found(made)) >= {"D01"}
+
+
+ZOO = MANIFEST.partition("[model]")[0] + '[model]\nsource = "timm"\nname = "test_resnet"\n'
+
+
+def _built_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Fails where a model is built in this process; returns what other processes are started for."""
+    import bench.backends.local  # noqa: F401 - imported later, it would keep the false function for other tests
+
+    started: list[str] = []
+
+    class Elsewhere:
+        @contextmanager
+        def start(self, submission: LoadedSubmission, _: object) -> Iterator[object]:
+            started.append(str(submission.manifest.model.kwargs))
+            raise TimeLimitError("x")
+            yield
+
+    def build(*_: object, **__: object) -> None:
+        raise ModelError("built in this process")
+
+    monkeypatch.setattr("bench.check.dry.BACKENDS", {"process": Elsewhere, "sandbox": Elsewhere, "local": Elsewhere})
+    monkeypatch.setattr("bench.models.build.build_model", build)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ("", "here"),
+        ("kwargs = { depth = 100000000 }\nWEIGHTS", "elsewhere"),
+        ("WEIGHTS", "elsewhere"),
+        ("kwargs = { depth = 100000000 }\n", "nowhere"),
+    ],
+)
+def test_what_strangers_bring_to_a_zoo_is_not_built_in_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, where: str
+) -> None:
+    """Arguments of its constructors, which can ask for anything, and weights; a name alone is."""
+    content = safetensors({"a": ("F32", [1], [0, 4])}, bytes(4))
+    weights = f'weights = "w.safetensors"\nsha256 = "{hashlib.sha256(content).hexdigest()}"\n'
+    made = submission(tmp_path, manifest=ZOO + more.replace("WEIGHTS", weights))
+    (made / "w.safetensors").write_bytes(content)
+    started, notes = _built_here(monkeypatch), []
+    target = Target("submission", made / "submission.toml")
+    checked = check_target(target, context(tmp_path, isolation="process", on_note=notes.append))
+
+    assert len(started) == (where == "elsewhere")
+    assert rules(checked) == {"here": {"D01"}, "elsewhere": {"D06"}, "nowhere": set()}[where]
+    assert any("in a process of its own" in note for note in notes) == (where == "elsewhere")
+    assert ("`bench check --isolation none` does so" in "".join(checked.notes)) == (where == "nowhere")
+    # who asks for no isolation has it built here
+    monkeypatch.setattr("bench.check.dry.BACKENDS", {})
+    assert rules(check_target(target, context(tmp_path, isolation="none"))) == {"D01"}
+
+
+@pytest.mark.slow
+def test_a_zoos_model_with_weights_of_a_stranger_answers_in_its_own_process(tmp_path: Path) -> None:
+    """As code does; its size by its arguments."""
+    import timm
+    from safetensors.torch import save_file
+
+    made = submission(tmp_path)
+    save_file(timm.create_model("test_resnet", num_classes=1000).state_dict(), made / "w.safetensors")
+    sha256 = hashlib.sha256((made / "w.safetensors").read_bytes()).hexdigest()
+    own = f'weights = "w.safetensors"\nsha256 = "{sha256}"\nkwargs = {{ num_classes = 1000 }}\n'
+    (made / "submission.toml").write_text(ZOO + own + "[claims]\nnum_params = 3\n")
+    notes: list[str] = []
+
+    assert rules(found(made, isolation="process", on_note=notes.append)) == {"L06"}
+    assert notes == ["Building the model of acme/net in a process of its own, without a sandbox."]
+
+
+def test_images_that_fill_the_memory_are_not_made(tmp_path: Path) -> None:
+    """A manifest may ask for any size."""
+    made = submission(tmp_path, manifest=MANIFEST.replace("img_size = 16", "img_size = 1000000"))
+    (problem,) = found(made, isolation="none")
+
+    assert problem.rule == "D02"
+    assert "1,000,000 pixels a side are too many" in problem.message
 
 
 def test_nothing_heavy_is_imported_without_a_run(tmp_path: Path) -> None:
