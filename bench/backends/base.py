@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -93,6 +93,13 @@ class ModelSession(ABC):
         Nothing where the place to run cannot tell.
         """
         return {}
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """The context in which this host works on what the model answered and said.
+
+        A place to run that promises to contain a submission turns what nobody foresaw into a `ChannelError` there.
+        """
+        return nullcontext()
 
     def finish(self) -> None:  # noqa: B027 - a place to run may have nothing to do
         """Ends the work properly, after the last answer that counts; a process of its own must then end.

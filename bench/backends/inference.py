@@ -118,10 +118,11 @@ class _Track:
         started = time.perf_counter()
         before = self.num_left
         try:
-            if self.audit is None:
-                self._submit(batch)
-            else:
-                self._submit_audited(batch, self.audit)
+            with self.session.guarded():
+                if self.audit is None:
+                    self._submit(batch)
+                else:
+                    self._submit_audited(batch, self.audit)
         except BenchError as error:
             self.error = error
         self.seconds += time.perf_counter() - started
@@ -154,16 +155,19 @@ class _Track:
 
     def finish(self) -> Answered | BenchError:
         """Takes in what is still in flight."""
-        started = time.perf_counter()
-        evidence = None
-        try:
-            if self.error is None:
-                self._take_all()
-                evidence = None if self.audit is None else self.audit.finish()
-        except BenchError as error:
-            self.error = error
         if self.error is not None:
             return self.error
+        try:
+            with self.session.guarded():
+                return self._answered()
+        except BenchError as error:
+            self.error = error
+            return error
+
+    def _answered(self) -> Answered:
+        started = time.perf_counter()
+        self._take_all()
+        evidence = None if self.audit is None else self.audit.finish()
         audit_s = 0.0 if self.audit is None else self.audit.seconds
         num_classes = self.dataset.classes.num_classes
         return Answered(

@@ -8,34 +8,32 @@ Shape letters: N images, H and W pixels, C outputs.
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
+from bench.backends.said import gmacs_of, notes_of, num_params_of, object_of, scalars_of
 from bench.backends.settings import settings_of
-from bench.errors import ChannelError, ModelError, WeightsError
+from bench.errors import ChannelError, WeightsError
 from bench.measure.environment import environment
 from bench.models.source import LoadedSubmission
 from bench.records.result import Scalar
 from bench.records.submission import InputSpec
 from bench.sandbox.fetch import fetch_weights
-from bench.sandbox.frames import BatchPlace, Kind, parsed
+from bench.sandbox.frames import BatchPlace, Kind
 from bench.sandbox.jail import Jail, jail_of
 from bench.sandbox.keeper import Keeper, Question
 from bench.sandbox.memory import NUM_SLOTS, Slots
-from bench.sandbox.printed import harmless
+from bench.sandbox.surprise import without_surprise
 
 __all__ = ["JailedBackend"]
 
-_MAX_NOTES = 20
-_MAX_PARAMETERS = 10**13
 _OF_TORCH = ("torch", "num_threads", "gpu", "num_gpus", "gpu_memory_gib", "cuda", "cudnn", "driver")
 
 
@@ -86,17 +84,15 @@ class _JailedSession(ModelSession):
         self._num_classes = spec.num_classes
         self._in_flight: deque[Question] = deque()
         self._num_batches = 0
-        hello = _json(keeper.wait(keeper.hello))
-        jail.check_seen(hello.get("seen"))
-        told = hello.get("environment")
-        of_torch = {name: value for name, value in _scalars(told).items() if name in _OF_TORCH}
-        num_threads = of_torch.get("num_threads")
-        self.environment = environment() | of_torch
-        self.environment |= settings_of(spec, num_threads=num_threads if isinstance(num_threads, int) else 0)
-        ready = _json(keeper.wait(keeper.ready))
-        self.num_params = _whole(ready, "num_params", _MAX_PARAMETERS)
-        self.input = _input(submission, ready)
-        self.notes = tuple(harmless(note) for note in ready.get("notes", ()))[:_MAX_NOTES]
+        hello = keeper.wait(keeper.hello)
+        with without_surprise():
+            self.environment = _environment(object_of(hello), jail, spec)
+        ready = keeper.wait(keeper.ready)
+        with without_surprise():
+            told = object_of(ready)
+            self.num_params = num_params_of(told)
+            self.input = _input(submission, told)
+            self.notes = notes_of(told)
         self.layers = jail.layers(keeper.layers)
         self.limits = jail.limits.as_json()
 
@@ -124,16 +120,17 @@ class _JailedSession(ModelSession):
         return wait
 
     def settings(self) -> dict[str, Scalar]:
-        return _scalars(_json(self._keeper.wait(self._keeper.ask(Kind.SETTINGS, Kind.SET, "settings"))))
+        told = self._keeper.wait(self._keeper.ask(Kind.SETTINGS, Kind.SET, "settings"))
+        with without_surprise():
+            return scalars_of(object_of(told), "settings")
 
     def gmacs(self, img_size: int) -> float:
-        costed = _json(self._keeper.wait(self._keeper.ask(Kind.COST, Kind.COSTED, "multiply-adds", number=img_size)))
-        if "error" in costed:
-            raise ModelError(harmless(costed["error"]))
-        gmacs = costed.get("gmacs")
-        if not isinstance(gmacs, int | float) or not math.isfinite(gmacs) or gmacs < 0:
-            raise ChannelError(f"its process counted {harmless(gmacs, 40)} multiply-adds")
-        return float(gmacs)
+        told = self._keeper.wait(self._keeper.ask(Kind.COST, Kind.COSTED, "multiply-adds", number=img_size))
+        with without_surprise():
+            return gmacs_of(object_of(told))
+
+    def guarded(self) -> AbstractContextManager[None]:
+        return without_surprise()
 
     def finish(self) -> None:
         self._keeper.finish()
@@ -150,34 +147,22 @@ class _JailedSession(ModelSession):
         return output.text, errors.text
 
 
+def _environment(hello: dict[str, Any], jail: Jail, spec: RunSpec) -> dict[str, Scalar]:
+    """The machine as the parent sees it, and what only the child's torch can tell."""
+    jail.check_seen(hello.get("seen"))
+    told = hello.get("environment")
+    if not isinstance(told, dict):
+        raise ChannelError("its process does not say what it runs on")
+    of_torch = scalars_of({name: told[name] for name in _OF_TORCH if name in told}, "environment")
+    num_threads = of_torch.get("num_threads")
+    return environment() | of_torch | settings_of(spec, num_threads=num_threads if isinstance(num_threads, int) else 0)
+
+
 def _input(submission: LoadedSubmission, ready: dict[str, Any]) -> InputSpec:
     """What the model wants to see: the manifest's word where there is code that could say anything else."""
     if submission.source.runs_code:
         return submission.manifest.input or InputSpec()
     told = ready.get("input")
-    return InputSpec.parse(told if isinstance(told, dict) else {}, path=submission.manifest_path)
-
-
-def _json(payload: bytearray) -> dict[str, Any]:
-    try:
-        return parsed(payload)
-    except ValueError as error:
-        raise ChannelError(f"its process sent no valid text: {error}") from error
-
-
-def _scalars(told: object) -> dict[str, Scalar]:
-    """The plain values of an object, names and texts made harmless."""
-    found: dict[str, Scalar] = {}
-    for name, value in list(told.items())[:100] if isinstance(told, dict) else ():
-        if isinstance(value, str):
-            found[harmless(name, 80)] = harmless(value, 200)
-        elif value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-            found[harmless(name, 80)] = value
-    return found
-
-
-def _whole(told: dict[str, Any], name: str, most: int) -> int:
-    value = told.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise ChannelError(f"its process says {name} is {harmless(value, 40)}")
-    return value
+    if not isinstance(told, dict):
+        raise ChannelError("its process does not say what input the model takes")
+    return InputSpec.parse(told, path=submission.manifest_path)

@@ -23,7 +23,7 @@ from bench.data.dataset import Dataset
 from bench.data.loader import batches_a_turn, iter_batches
 from bench.data.order import secret_order
 from bench.data.transforms import geometry_of, num_views
-from bench.errors import BenchError, DataError, DeviceError
+from bench.errors import BenchError, ChannelError, DataError, DeviceError
 from bench.models.answers import read_answers
 from bench.models.source import LoadedSubmission, checked_file
 from bench.records.audit import Audit
@@ -218,40 +218,57 @@ def _run_wave(
             if isinstance(outcome, BenchError):
                 yield model.index, outcome
                 continue
-            costs, notes = _costs(model.session, geometry.crop)
+            settings = {"batch_size": batch_size, "num_decode_threads": options.num_threads, "num_models": len(models)}
+            seeds = {} if order_seed is None else {"order": order_seed}
             try:
-                model.session.finish()
+                with model.session.guarded():
+                    measured = _measured(model, outcome, wave, geometry, settings=settings, seeds=seeds, pass_s=pass_s)
             except BenchError as error:
                 yield model.index, error
-                continue
-            settings = {"batch_size": batch_size, "num_decode_threads": options.num_threads, "num_models": len(models)}
-            environment = model.session.environment | settings
-            evidence = outcome.evidence
-            if evidence is not None:
-                gmacs = costs["gmacs"].value if "gmacs" in costs else None
-                evidence = completed(evidence, gmacs=gmacs, environment=environment, precision=wave.spec.precision)
-            yield (
-                model.index,
-                Measured(
-                    predictions=outcome.predictions,
-                    input=ResultInput(geometry=geometry, mean=model.session.input.mean, std=model.session.input.std),
-                    isolation=wave.backend.isolation,
-                    layers=model.session.layers,
-                    limits=model.session.limits,
-                    costs=costs,
-                    environment=environment,
-                    audits=() if evidence is None else judge(evidence),
-                    seeds=({} if evidence is None else {"audit": evidence.seed})
-                    | ({} if order_seed is None else {"order": order_seed}),
-                    timing={
-                        "start_s": round(model.start_s, 3),
-                        "pass_s": round(pass_s, 3),
-                        "model_s": round(outcome.seconds, 3),
-                    }
-                    | ({} if evidence is None else {"audit_s": round(outcome.audit_s, 3)}),
-                    notes=model.session.notes + _tie_notes(outcome) + notes,
-                ),
-            )
+            else:
+                yield model.index, measured
+
+
+def _measured(
+    model: StartedModel,
+    answered: Answered,
+    wave: Wave,
+    geometry: Geometry,
+    *,
+    settings: dict[str, int],
+    seeds: dict[str, int],
+    pass_s: float,
+) -> Measured:
+    """What a model gave that answered all images, once it has been told that there is nothing more to do."""
+    session, evidence = model.session, answered.evidence
+    costs, notes = _costs(session, geometry.crop)
+    session.finish()
+    environment = session.environment | settings
+    timing = {
+        "start_s": round(model.start_s, 3),
+        "pass_s": round(pass_s, 3),
+        "model_s": round(answered.seconds, 3),
+    }
+    audits: tuple[Audit, ...] = ()
+    if evidence is not None:
+        gmacs = costs["gmacs"].value if "gmacs" in costs else None
+        evidence = completed(evidence, gmacs=gmacs, environment=environment, precision=wave.spec.precision)
+        audits = judge(evidence)
+        timing["audit_s"] = round(answered.audit_s, 3)
+        seeds = {"audit": evidence.seed} | seeds
+    return Measured(
+        predictions=answered.predictions,
+        input=ResultInput(geometry=geometry, mean=session.input.mean, std=session.input.std),
+        isolation=wave.backend.isolation,
+        layers=session.layers,
+        limits=session.limits,
+        costs=costs,
+        environment=environment,
+        audits=audits,
+        seeds=seeds,
+        timing=timing,
+        notes=session.notes + _tie_notes(answered) + notes,
+    )
 
 
 def _audit_plan(options: RunOptions, precision: Precision, batch_size: int) -> AuditPlan | None:
@@ -262,10 +279,16 @@ def _audit_plan(options: RunOptions, precision: Precision, batch_size: int) -> A
 
 
 def _costs(session: ModelSession, img_size: int) -> tuple[dict[str, Cost], tuple[str, ...]]:
-    """What the model costs by its definition, and a note where that cannot be counted."""
+    """What the model costs by its definition, and a note where that cannot be counted.
+
+    Raises:
+        ChannelError: Its process sent what is no answer.
+    """
     costs = {"num_params": Cost(value=session.num_params, unit="parameters")}
     try:
         gmacs = session.gmacs(img_size)
+    except ChannelError:  # what it said is no count, and no reason why there is none
+        raise
     except BenchError as error:
         return costs, (f"No multiply-adds: {error}.",)
     return costs | {"gmacs": Cost(value=round(gmacs, 6), unit="GMAC")}, ()

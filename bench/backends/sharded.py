@@ -7,6 +7,7 @@ devices the answers are the same bits. The devices work at the same time because
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from bench.backends.base import Images, ModelSession, PendingLogits
 from bench.records.result import Scalar
@@ -42,6 +43,10 @@ class ShardedSession(ModelSession):
         for number, session in enumerate(self._sessions[1:], 1):
             found |= {f"{name}_{number}": value for name, value in session.settings().items()}
         return found
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """That of each of them: they are of one kind."""
+        return self._sessions[0].guarded()
 
     def finish(self) -> None:
         """Ends the work on every device."""

@@ -21,7 +21,7 @@ from bench.challenge.quota import request_of
 from bench.challenge.reservations import refund, reserve
 from bench.data.contents import dataset_digest
 from bench.data.dataset import Dataset, open_dataset
-from bench.errors import BenchError, ChallengeError, LedgerError, SubmissionError
+from bench.errors import BenchError, ChallengeError, ChannelError, SubmissionError
 from bench.evaluate import evaluate_all
 from bench.models.source import LoadedSubmission, open_submission
 from bench.records.challenge import Track
@@ -158,10 +158,14 @@ def _run(
         )
     except BenchError as error:
         return account_failure(hearing, reservation, error, num_answered=num_answered)
-    except BaseException as error:  # Ctrl-C, or a bug: the place is free again at once, and the error goes on
-        with suppress(LedgerError):
-            reason = f"the evaluation was broken off ({type(error).__name__})"
-            refund(office.ledger, reservation, outcome="internal_error", result=None, reason=reason)
+    except BaseException as error:  # Ctrl-C, or a bug: the reservation is over at once, and the error goes on
+        reason = f"the evaluation was broken off ({type(error).__name__})"
+        with suppress(BenchError):
+            if isinstance(error, Exception) and num_answered:
+                # A submission that finds a bug of bench must not be able to look at the images again for nothing.
+                account_failure(hearing, reservation, ChannelError(reason), num_answered=num_answered)
+            else:
+                refund(office.ledger, reservation, outcome="internal_error", result=None, reason=reason)
         raise
     if isinstance(outcome, BenchError):
         return account_failure(hearing, reservation, outcome, num_answered=num_answered)

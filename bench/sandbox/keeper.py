@@ -24,6 +24,7 @@ from bench.sandbox.frames import MAX_TEXT_BYTES, Frame, FrameReader, Header, Kin
 from bench.sandbox.limits import Limits
 from bench.sandbox.printed import Printed
 from bench.sandbox.start import Child, Ended
+from bench.sandbox.surprise import without_surprise
 
 __all__ = ["PHASES", "Keeper", "Question"]
 
@@ -83,7 +84,7 @@ class Keeper:
         self._asked = threading.Condition()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._began = time.monotonic()
-        self._is_stopped = self._is_over = self._is_finished = False
+        self._is_stopped = self._is_over = self._is_finished = self._is_stuffed = False
         self._error: BaseException | None = None
         self._child: Child | None = None
         self._thread = threading.Thread(target=self._keep, name="bench-keeper", daemon=True)
@@ -113,10 +114,9 @@ class Keeper:
             if not self._questions:
                 self._began = time.monotonic()
             self._questions.append(question)
-            assert self._child is not None  # noqa: S101 - hello came
-            # Three small frames at most are in the pipe. When the child is gone, the thread will say so.
-            with suppress(BrokenPipeError):
-                os.write(self._child.questions, frame(kind, question.sequence, number, payload))
+            # When the child is gone, the thread will say so.
+            if self._child is not None:
+                self._write(self._child, frame(kind, question.sequence, number, payload))
         # The thread is not woken for this: the answer wakes it, and until then it looks at its clock every second.
         return question
 
@@ -148,6 +148,17 @@ class Keeper:
         if self._wake >= 0:
             os.close(self._wake)
             self._wake = -1
+
+    def _write(self, child: Child, content: bytes) -> None:
+        try:
+            os.write(child.questions, content)
+        except BrokenPipeError:
+            pass
+        except BlockingIOError:
+            # Three small frames at most are in the pipe; but where the child has this process's user, it can open the
+            # pipe for writing, by /proc/self/fd, and fill it.
+            self._is_stuffed = True
+            os.eventfd_write(self._wake, 1)
 
     def _raise_if_over(self) -> None:
         if self._error is not None:
@@ -191,6 +202,8 @@ class Keeper:
                         poll.unregister(descriptor)
                 else:
                     has_ended = descriptor == child.exits or self._read(reader) or has_ended
+            if self._is_stuffed:
+                raise ChannelError(f"its process filled the pipe that brings it questions ({self._doing()})")
             if has_ended:
                 self._read(reader)  # what it said last
                 if not self._is_finished:
@@ -198,6 +211,7 @@ class Keeper:
                 if select.select([child.exits], [], [], max(0.0, self._seconds_left(reader)))[0]:
                     return
 
+    @without_surprise()
     def _read(self, reader: FrameReader) -> bool:
         """Takes what frames there are; returns whether the child has closed its end."""
         try:
@@ -301,7 +315,9 @@ class Keeper:
         for descriptor, printed in zip(child.outputs, self.printed, strict=True):
             while _hear(descriptor, printed):
                 pass
-        child.close()
+        with self._asked:  # so that nobody writes to a descriptor that is closed, or is another one by now
+            self._child = None
+            child.close()
         if isinstance(error, _DiedError) or (error is None and self._is_finished and ended.status != 0):
             error = self._death(ended)
         if isinstance(error, BenchError) and hits and not isinstance(error, IsolationError):

@@ -266,6 +266,41 @@ def test_interrupted_evaluation_frees_the_place(
     assert evaluate_archive(office, make_archive(7)).entry.action == "score"
 
 
+def test_bug_after_the_first_answers_spends_the_place(
+    office: Office, make_archive: MakeArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds a way to break the evaluation off must not see the images again for nothing; the bug is shown."""
+
+    def broken(*_: object, on_progress: Callable[[int, int], None], **__: object) -> None:
+        on_progress(0, 12)
+        raise OverflowError("secret")
+
+    monkeypatch.setattr(evaluation, "evaluate_all", broken)
+    with pytest.raises(OverflowError):
+        evaluate_archive(office, make_archive(7))
+    monkeypatch.undo()
+
+    assert actions(office) == ["reserve", "score protocol_error"]
+    assert evaluate_archive(office, make_archive(7)).result.failure is not None
+    assert "secret" not in "".join(path.read_text() for path in office.public.results.rglob("*.json"))
+    assert faults(office) == ()
+
+
+def test_bug_before_the_first_answer_frees_the_place(
+    office: Office, make_archive: MakeArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has shown nothing of the labels."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr(evaluation, "evaluate_all", broken)
+    with pytest.raises(TypeError):
+        evaluate_archive(office, make_archive(7))
+
+    assert actions(office) == ["reserve", "refund internal_error"]
+
+
 def test_evaluation_that_was_taken_for_dead_does_not_score(
     office: Office, make_archive: MakeArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
