@@ -233,6 +233,13 @@ def test_torchvisions_script_has_the_same_augmentation(protocol: str, size: int)
     assert (ours.colour_jitter, ours.pca_noise) == ((0.0, 0.0, 0.0), 0.0)
 
 
+def test_fb_resnets_crops_have_the_same_range_of_ratios() -> None:
+    """Its width is sqrt(area) * r and its height sqrt(area) / r, for r from 3/4 to 4/3: the ratio is r squared."""
+    low, high = shipped_recipe("imagenet-train-classic-step").augmentation.crop_ratio
+
+    assert (low, high) == pytest.approx(((3 / 4) / (4 / 3), (4 / 3) / (3 / 4)))
+
+
 @pytest.mark.parametrize("epochs", [16, 88])
 def test_ffcvs_script_has_the_learning_rate_of_every_step(epochs: int) -> None:
     """`get_cyclic_lr` at the ends of an epoch, interpolated between them."""
