@@ -6,10 +6,19 @@ HTML and mentions. Characters that cannot be seen are shown as their number, suc
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
-__all__ = ["github_message", "github_property", "inert_line", "inert_markdown", "inert_xml"]
+__all__ = [
+    "github_message",
+    "github_property",
+    "inert_json",
+    "inert_line",
+    "inert_lines",
+    "inert_markdown",
+    "inert_xml",
+]
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LONGEST = 2_000
@@ -27,6 +36,29 @@ def inert_line(text: str, *, longest: int = _LONGEST) -> str:
         text = "".join(map(_shown, text))
     # `::name::` and the older `##[name]` are commands at the start of a line only, but who knows what wraps the line.
     return text.replace("::", ": :").replace("##[", "# #[")
+
+
+def inert_lines(text: str) -> str:
+    r"""A message of several lines, each inert.
+
+    >>> inert_lines("two faults:\n  ::error::b")
+    'two faults:\n  : :error: :b'
+    """
+    return "\n".join(inert_line(line) for line in text.split("\n"))
+
+
+def inert_json(text: str) -> str:
+    r"""A text of JSON that means the same and holds nothing invisible.
+
+    >>> inert_json('["a\x9b1m"]')
+    '["a\\u009b1m"]'
+    """
+    if text.isascii():
+        return text.replace("\x7f", "\\u007f")  # JSON escapes the other control characters itself
+    is_hidden = {
+        character: character != "\n" and unicodedata.category(character) in _INVISIBLE for character in set(text)
+    }
+    return "".join(json.dumps(character)[1:-1] if is_hidden[character] else character for character in text)
 
 
 def _shown(character: str) -> str:

@@ -1,4 +1,7 @@
-"""What commands share: options, progress bars on stderr, JSON and tables on stdout."""
+"""What commands share: options, progress bars on stderr, JSON and tables on stdout.
+
+Names, keys and records come from strangers: all that is printed here is inert, so no terminal and no log obeys it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bench.check.inert import inert_json, inert_line, inert_lines
 from bench.resources import default_cache_folder
 
 if TYPE_CHECKING:
@@ -152,12 +156,12 @@ def show_estimate(estimate: Estimate | None, *, is_rate: bool = False) -> str:
 
 def print_json(value: object) -> None:
     """Prints a value as JSON on stdout."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    click.echo(inert_json(json.dumps(value, indent=1, ensure_ascii=False)))
 
 
 def note(message: str) -> None:
-    """Prints a sentence on stderr: what is going on, as opposed to results."""
-    click.echo(message, err=True)
+    """Prints a sentence, or lines, on stderr: what is going on, as opposed to results."""
+    click.echo(inert_lines(message), err=True)
 
 
 def print_table(
@@ -179,16 +183,21 @@ def print_table(
     console = Console()
     if not console.is_terminal:
         for row in [headers, *rows]:
-            click.echo("\t".join(row))
+            click.echo("\t".join(map(_cell, row)))
         return
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=None if title is None else _plain(title), box=box.SIMPLE_HEAD, title_justify="left")
     for index, header in enumerate(headers):
         # Identifiers stay on one line, so that they can be copied.
         is_id = index == 0 or header == "run"
         table.add_column(header, justify="right" if index in right else "left", overflow="fold", no_wrap=is_id)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(_cell(cell)) for cell in row))
     console.print(table)
+
+
+def _cell(text: str) -> str:
+    """One cell, whole and on one line: it may hold a list of things, and is not cut."""
+    return inert_line(text, longest=len(text))
 
 
 @contextmanager
@@ -243,7 +252,7 @@ def progress_bars(labels: list[str], total: int, unit: str = "img") -> Iterator[
 
 
 def _plain(label: str) -> str:
-    """The label without rich's markup: names come from submitters."""
+    """The label or title without rich's markup: names come from submitters."""
     from rich.markup import escape
 
-    return escape(label)
+    return escape(inert_lines(label))

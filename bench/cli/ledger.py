@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bench.check.inert import inert_line
 from bench.cli.common import challenges_option, json_option, note, print_json, print_table, results_option
 
 __all__ = ["ledger"]
@@ -58,7 +59,7 @@ def verify(challenge: str, heads: tuple[str, ...], challenges: Path, results: Pa
         print_json(report._asdict())
     else:
         for fault in report.faults:
-            click.echo(fault)
+            click.echo(inert_line(fault))
         click.echo(
             f"{report.num_entries} entries, {report.num_signed} signed, held against {report.num_heads} heads; "
             f"head {report.num_entries}:{report.head}"

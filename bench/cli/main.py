@@ -101,7 +101,9 @@ def _interrupted() -> click.exceptions.Exit:
 
 class _ShownError(click.ClickException):
     def __init__(self, error: BenchError) -> None:
-        super().__init__(str(error))
+        from bench.check.inert import inert_lines
+
+        super().__init__(inert_lines(str(error)))  # keys and values are those of strangers' files
         # click declares this for the class, and reads it from the instance
         vars(self)["exit_code"] = error.exit_code
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.check.inert import inert_line
 from bench.cli.common import default_cache_folder, json_option, note, print_json, results_option
 from bench.errors import BenchError, UsageError
 from bench.resources import resource_folder
@@ -183,7 +184,7 @@ def _check(store: Store, boards_folder: Path, out: Path | None, url: str | None,
         )
     else:
         for line in checked.differing:
-            click.echo(line)
+            click.echo(inert_line(line))
         found = f"{len(checked.differing)} files differ from {out}" if out else "rendered in memory"
         note(f"{checked.num_results:,} results on {checked.num_boards} boards: {found}")
     raise SystemExit(1 if checked.differing or checked.broken else 0)

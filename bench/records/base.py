@@ -108,8 +108,13 @@ def _readable(error: ValidationError, record: type[Record], path: Path | str | N
 
 
 def _fault(detail: dict[str, Any], record: type[Record]) -> tuple[str, str]:
-    location = [part for part in detail["loc"] if not (isinstance(part, str) and "[" in part)]
-    key = ".".join(str(part) for part in location)
+    parents, last = detail["loc"][:-1], detail["loc"][-1:]
+    # pydantic names its own steps in brackets; an unknown key is the file's own, whatever it holds.
+    named = (*parents, *(() if detail["type"] == "extra_forbidden" else last))
+    location = [part for part in named if not (isinstance(part, str) and "[" in part)]
+    location += last if detail["type"] == "extra_forbidden" else ()
+    # Whoever writes the file chooses its unknown keys: one that holds a line break would look like a line of ours.
+    key = ".".join(part if part.isprintable() else ascii(part) for part in map(str, location))
     kind, found = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return key, f"unknown key; {nearest(str(location[-1]), _keys_at(record, location[:-1]))}"

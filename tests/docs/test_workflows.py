@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -29,6 +30,14 @@ PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
 HEAD = re.compile(r"head|merge_commit|refs/pull|needs\.|inputs\.")
 CHECKS_OUT = re.compile(r"git\s+(-\S+\s+)*(checkout|switch|reset|merge|pull|worktree|restore)\b|gh\s+pr\s+checkout")
 
+PRINTS = re.compile(r"(^|/|\s)bench\s+(check|evaluate|verify|show|list|score|challenge)\b", re.MULTILINE)
+STOPPED = re.compile(
+    r"""\A(\s*\#.*\n)*token="\$\(openssl\ rand\ -hex\ 16\)"\n
+    echo\ "::stop-commands::\$token"\n
+    (trap\ 'echo\ "::\$token::"'\ EXIT\n | (.*\n)+echo\ "::\$token::"\n)""",
+    re.VERBOSE,
+)
+
 
 def faults(workflow: dict[Any, Any]) -> Iterator[str]:
     """What is wrong with a workflow."""
@@ -42,6 +51,9 @@ def faults(workflow: dict[Any, Any]) -> Iterator[str]:
         yield "a secret is near a pull request"
     for name, job in workflow.get("jobs", {}).items():
         yield from (f"{name}: {fault}" for fault in _faults_of_job(job, events))
+        scripts = [step.get("run", "") for step in job.get("steps", [])]
+        if events & (PRIVILEGED | {"pull_request"}) and any(map(_is_obeyed, scripts)):
+            yield f"{name}: what bench prints could be a command of GitHub's log; stop commands first"
 
 
 def _faults_of_job(job: dict[str, Any], events: set[str]) -> Iterator[str]:
@@ -70,6 +82,12 @@ def _faults_of_job(job: dict[str, Any], events: set[str]) -> Iterator[str]:
             yield "checks out a pull request's code with a token of ours"
         if "actions/cache" in step.get("uses", "") and events & (PRIVILEGED | {"pull_request"}):
             yield "shares a cache with pull requests"
+
+
+def _is_obeyed(script: str) -> bool:
+    """Whether GitHub's log would obey what bench prints about a submission."""
+    script = re.sub(r"^\s*#.*\n", "", script, flags=re.MULTILINE)
+    return PRINTS.search(script) is not None and STOPPED.match(script) is None
 
 
 def _is_off_for_pulls(job: dict[str, Any]) -> bool:
@@ -101,6 +119,7 @@ jobs:
     steps:
       - {step}
 """
+STOP = 'token="$(openssl rand -hex 16)"\necho "::stop-commands::$token"\ntrap \'echo "::$token::"\' EXIT\n'
 CHECKOUT = "{uses: actions/checkout@" + "a" * 40 + ", with: {persist-credentials: false%s}}"
 
 
@@ -121,6 +140,9 @@ CHECKOUT = "{uses: actions/checkout@" + "a" * 40 + ", with: {persist-credentials
         ("pull_request_target", "{run: 'git fetch x && git checkout FETCH_HEAD'}", "checks out a pull request's code"),
         ("pull_request_target", "{run: 'gh pr checkout 3'}", "checks out a pull request's code"),
         ("pull_request", "{run: 'x', env: {K: '${{ secrets.KEY }}'}}", "a secret is near"),
+        ("pull_request", "{run: 'bench check --changed-by a..b'}", "stop commands first"),
+        ("pull_request_target", "{run: '.venv/bin/bench evaluate approved/*/*'}", "stop commands first"),
+        ("pull_request", json.dumps({"run": f"bench list results\n{STOP}"}), "stop commands first"),
         ("pull_request", "{uses: actions/cache@" + "a" * 40 + "}", "shares a cache"),
     ],
 )
@@ -129,6 +151,12 @@ def test_unsafe_steps_are_found(event: str, step: str, says: str) -> None:
     assert list(faults(yaml.safe_load(GOOD.format(event=event, step="{run: 'true'}")))) == []
     (fault,) = faults(yaml.safe_load(GOOD.format(event=event, step=step)))
     assert says in fault
+
+
+def test_a_step_that_stops_commands_first_may_print() -> None:
+    """Until it ends."""
+    step = json.dumps({"run": f"# why\n{STOP}bench check --changed-by a..b\n"})
+    assert list(faults(yaml.safe_load(GOOD.format(event="pull_request", step=step)))) == []
 
 
 @pytest.mark.parametrize(

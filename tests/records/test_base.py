@@ -37,6 +37,16 @@ def test_an_unknown_key_is_answered_with_the_nearest() -> None:
         _parse(title="a", inner={"sise": 1})
 
 
+@pytest.mark.parametrize(
+    ("key", "shown"), [("a[b", "a[b"), ("", ""), ("x\n::warning::y", r"'x\n::warning::y'"), ("\x1b[31m", r"'\x1b[31m'")]
+)
+def test_any_unknown_key_is_named_on_its_line(key: str, shown: str) -> None:
+    """Brackets were a traceback, and a line break would look like a line of ours."""
+    with pytest.raises(RecordError) as caught:
+        _parse(title="a", inner={key: 1})
+    assert str(caught.value).startswith(f"x.toml: inner.{shown}: unknown key; Known: size")
+
+
 def test_a_wrong_type_is_shown_with_the_value_found() -> None:
     """Text is no number, and a number is no text."""
     with pytest.raises(RecordError, match=r"inner\.size: .*integer.* found '1'"):
