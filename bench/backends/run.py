@@ -20,6 +20,7 @@ from bench.backends.isolation import BACKEND_OF, Isolation, Level, choose_isolat
 from bench.backends.wave import StartedModel, Wave
 from bench.data.cache import CropCache
 from bench.data.dataset import Dataset
+from bench.data.groundtruth import label_folders
 from bench.data.loader import batches_a_turn, iter_batches
 from bench.data.order import secret_order
 from bench.data.transforms import geometry_of, num_views
@@ -63,7 +64,8 @@ class RunOptions:
     order_seed: int | None = None
     """The secret of an order of the images that is to be repeated; None draws a new one where there is isolation."""
     hidden: tuple[Path, ...] = ()
-    """Folders that no sandbox may show, such as results; the dataset's own is always among them."""
+    """Folders that no sandbox may show, such as results; the dataset's own, and where its labels may lie, always are
+    among them."""
     audit: bool = False
     """Audit models among their scored batches."""
     audit_seed: int | None = None
@@ -118,6 +120,7 @@ def run_all(
     """
     waiting = deque(range(len(submissions)))
     alone: set[int] = set()
+    level = choose_isolation(options.isolation).level
     with _cache_folder(options) as cache_folder:
         spec = RunSpec(
             device=devices[0],
@@ -126,9 +129,11 @@ def run_all(
             cache_folder=cache_folder,
             compiled=options.compiled,
             limits=options.limits,
-            hidden=(dataset.root, cache_folder, *options.hidden),
+            hidden=(*label_folders(dataset.root, dataset.split), cache_folder, *options.hidden)
+            if level == "sandbox"
+            else (),
         )
-        backend = BACKENDS[BACKEND_OF[choose_isolation(options.isolation).level]]
+        backend = BACKENDS[BACKEND_OF[level]]
         while waiting:
             with ExitStack() as stack:
                 wave = Wave(backend(), spec, devices)

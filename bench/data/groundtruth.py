@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.data.classes import ClassTable, is_wnid
-from bench.data.layouts import ImageFile, Place, image_number, is_there
+from bench.data.layouts import ImageFile, Place, image_number, is_there, locate
 from bench.errors import DataError
 
-__all__ = ["DEVKIT_NAMES", "GroundTruth", "find_labels", "read_devkit"]
+__all__ = ["DEVKIT_NAMES", "GroundTruth", "find_labels", "label_folders", "read_devkit"]
 
 DEVKIT_NAMES = (
     "ILSVRC2012_validation_ground_truth.txt",
@@ -78,6 +78,21 @@ def find_labels(place: Place, classes: ClassTable) -> LabelOf:
         f"a devkit's data/), {_DEVKIT_ARCHIVE} and {_KAGGLE_NAMES[0]} in {place.root}; put one of them there",
         path=place.path,
     )
+
+
+def label_folders(root: Path, split: str) -> tuple[Path, ...]:
+    """The folders in which labels of a split may lie: what holds its images, and all that is searched for labels.
+
+    Args:
+        root: What was given as the dataset: a folder, or a tar.
+        split: The split.
+    """
+    top = root if is_there(root, Path.is_dir) else root.parent
+    try:
+        place = locate(root, split)
+    except DataError:  # images in no layout, such as those of a hidden set
+        return top, top.resolve().parent
+    return tuple(dict.fromkeys((top, place.path if place.path != root else top, *_search_folders(place))))
 
 
 def _beside_the_image(classes: ClassTable, image: ImageFile) -> int:

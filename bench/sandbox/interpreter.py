@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,48 +22,68 @@ class PythonView(NamedTuple):
     """How a child finds its Python."""
 
     binds: tuple[Bind, ...]
+    links: tuple[tuple[str, str], ...]
+    """Symbolic links on the way to the interpreter, (text, place): what lies beside them is not shown."""
     paths: tuple[str, ...]
     """What is added to `sys.path`, bench first."""
+    needed: tuple[str, ...]
+    """Places without which it does not start."""
 
 
 def python_view(covered: tuple[str, ...] = ("/usr",)) -> PythonView:
     """What must be bound for this very Python and its packages to work.
 
     Args:
-        covered: Folders that are bound already.
+        covered: Folders that are there already, bound or as links.
     """
     seen = [Path(folder) for folder in covered]
     binds: list[Bind] = []
 
-    def add(source: Path, target: Path) -> None:
-        if not any(target.is_relative_to(folder) for folder in seen):
+    def add(target: Path) -> None:
+        # Where /bin is a link to /usr/bin, Python may take the root for its prefix; all it needs is in /usr.
+        if target != Path("/") and not any(target.is_relative_to(folder) for folder in seen):
             seen.append(target)
-            binds.append(Bind(str(source), str(target)))
+            binds.append(Bind(str(target.resolve()), str(target)))
 
+    *on_the_way, last = _chain(sys.executable)
+    library = Path(os.__file__).parent
     # Outer folders first, so that what they cover is not bound again.
-    prefixes = {Path(sys.prefix), Path(sys.base_prefix), *_prefixes_of(sys.executable)}
+    prefixes = {Path(sys.prefix), Path(sys.base_prefix)}
+    if any((last.parent.parent / name / library.name).is_dir() for name in {"lib", sys.platlibdir}):
+        prefixes.add(last.parent.parent)
     for prefix in sorted(prefixes, key=lambda path: len(path.parts)):
-        add(prefix.resolve(), prefix)
-    site_folders: list[Path] = []
-    for name in _NEEDED:
-        spec = importlib.util.find_spec(name)
-        for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-            site = Path(place).parent
-            if not any(site.is_relative_to(folder) for folder in seen):
-                add(site.resolve(), site)
-                site_folders.append(site)
+        add(prefix)
+    add(last)
+    sites = [
+        Path(place).parent
+        for name in _NEEDED
+        if (spec := importlib.util.find_spec(name)) is not None
+        for place in spec.submodule_search_locations or ()
+    ]
+    site_folders = [site for site in dict.fromkeys(sites) if not any(site.is_relative_to(folder) for folder in seen)]
+    for site in site_folders:
+        add(site)
+    # Of a link in the middle of the way only itself: it may lie in somebody's home.
+    links = [
+        (os.readlink(place), str(place))  # noqa: PTH115 - the text of the link, as it is
+        for place in on_the_way
+        if not any(place.is_relative_to(folder) for folder in seen)
+    ]
     binds.append(Bind(str(_PACKAGE), f"{RUNNER}/bench"))
-    return PythonView(tuple(binds), (RUNNER, *map(str, site_folders)))
+    return PythonView(
+        binds=tuple(binds),
+        links=tuple(links),
+        paths=(RUNNER, *map(str, site_folders)),
+        needed=tuple(map(str, (*on_the_way, last, library, *dict.fromkeys(sites)))),
+    )
 
 
-def _prefixes_of(executable: str) -> Iterator[Path]:
-    """The installation folders that the links from an executable lead through: `<prefix>/bin/python3`."""
-    path = Path(executable)
-    for _ in range(40):  # as many links as Linux follows
-        yield path.parent.parent
-        if not path.is_symlink():
-            return
-        path = Path(os.path.normpath(path.parent / path.readlink()))
+def _chain(executable: str) -> list[Path]:
+    """An executable, and the files that its link leads to one after the other; the last one is no link."""
+    chain = [Path(executable)]
+    while chain[-1].is_symlink() and len(chain) <= 40:  # as many links as Linux follows
+        chain.append(Path(os.path.normpath(chain[-1].parent / chain[-1].readlink())))
+    return chain
 
 
 def is_readable_by_all() -> bool:

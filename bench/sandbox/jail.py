@@ -32,8 +32,9 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _CHILDS_ERRORS = ("SubmissionError", "WeightsError", "ModelError", "OutputError", "NonFiniteError", "DeviceError",
                   "RecordError", "UsageError", "StoreError")  # fmt: skip
 # Between two batches the threads of OpenMP would spin for many milliseconds, on the core that the parent wants for the
-# next batch. So many turns last tenths of one: longer than the gaps within a forward pass, which stay as fast. Ten times
-# as many give the same throughput (0.97 and 0.96 of the local one at 4.5 ms a batch), and a batch alone takes 1 ms more.
+# next batch. So many turns last tenths of one: longer than the gaps within a forward pass, which stay as fast. Ten
+# times as many give the same throughput (0.97 and 0.96 of the local one at 4.5 ms a batch), and a batch alone takes
+# 1 ms more.
 _SPINS = "10000"
 _PASSED_ON = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
@@ -223,7 +224,8 @@ def _sandboxed(
     copied: Path | None, weights: tuple[Bind, ...], run: Run, *, drops_root: bool
 ) -> tuple[Confinement, tuple[str, ...], str]:
     binds, links = system_binds(with_gpu=run.device.startswith("cuda"))
-    view = python_view(tuple(bind.target for bind in binds))
+    view = python_view((*(bind.target for bind in binds), *(place for _, place in links)))
+    links += view.links
     binds += [*view.binds, *weights]
     if copied is not None:
         binds.append(Bind(str(copied), _SUBMISSION))
@@ -232,27 +234,49 @@ def _sandboxed(
         drops_root=drops_root,
         binds=tuple(binds),
         links=tuple(links),
-        hidden=_covered(run.hidden, binds),
+        hidden=_covered(run.hidden, binds, view.needed),
     )
     return confinement, view.paths, f"{view.paths[0]}/bench/{_CHILD}"
 
 
-def _covered(hidden: tuple[Path, ...], binds: list[Bind]) -> tuple[str, ...]:
-    """The places inside the sandbox at which hidden folders would show: a dataset below /usr/local, say."""
-    places = []
-    for folder in dict.fromkeys(path.resolve() for path in hidden if path.is_dir()):
+def _covered(hidden: tuple[Path, ...], binds: list[Bind], needed: tuple[str, ...]) -> tuple[str, ...]:
+    """The places inside the sandbox at which hidden folders would show: a dataset below /usr/local, say.
+
+    Args:
+        hidden: Folders; of a file all that lies beside it is hidden, too.
+        binds: What the sandbox sees.
+        needed: Places without which no child starts.
+
+    Raises:
+        IsolationError: A folder shows, and cannot be covered.
+    """
+    folders = dict.fromkeys((path if path.is_dir() else path.parent).resolve() for path in hidden if path.exists())
+    must_stay = (*(bind.target for bind in binds), *needed)
+    places: list[Path] = []
+    for folder in folders:
         for bind in binds:
             source = Path(bind.source).resolve()
-            if folder.is_relative_to(source) and folder != source:
-                places.append(str(Path(bind.target) / folder.relative_to(source)))
-    return tuple(dict.fromkeys(places))
+            if not folder.is_relative_to(source):
+                continue
+            place = Path(bind.target) / folder.relative_to(source)
+            if other := next((other for other in must_stay if Path(other).is_relative_to(place)), None):
+                raise IsolationError(
+                    f"cannot be hidden from the sandbox, which needs {other}; move what lies there and nobody may see "
+                    "(the dataset and its labels, results, caches) to another folder",
+                    path=folder,
+                )
+            places.append(place)
+    # A place inside another one is gone with it, and nothing can be mounted there any more.
+    outermost = [one for one in places if not any(one != other and one.is_relative_to(other) for other in places)]
+    return tuple(dict.fromkeys(map(str, outermost)))
 
 
 def _shown(inside: str | None, submission: LoadedSubmission) -> Callable[[str], str]:
-    def shown(text: str) -> str:
-        return text if inside is None else text.replace(inside, str(submission.folder))
-
-    return shown
+    if inside is None:
+        return lambda text: text
+    # Whole components of an absolute path: neither the end of /tmp/submission nor the start of /submission.toml.
+    place = re.compile(rf"(?<![\w./-]){re.escape(inside)}(?![\w-]|\.\w)")
+    return lambda text: place.sub(lambda _: str(submission.folder), text)
 
 
 def _extra_paths() -> tuple[str, ...]:

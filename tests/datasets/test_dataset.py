@@ -14,7 +14,7 @@ import pytest
 
 from bench.data.classes import ClassTable
 from bench.data.dataset import Dataset, open_dataset, read_sample
-from bench.data.groundtruth import read_devkit
+from bench.data.groundtruth import label_folders, read_devkit
 from bench.errors import DataError, UsageError
 from bench.records.protocol import DatasetSpec
 
@@ -337,6 +337,36 @@ class TestFaults:
 
         assert "DataError" in done.stdout
         assert "n01440764: cannot be read (Permission denied)" in done.stdout
+
+
+def test_label_folders_hold_images_and_every_ground_truth(tmp_path: Path, make_layout: Callable[..., Path]) -> None:
+    """A sandbox must show none of them: the split, what lies beside it, and a devkit there."""
+    root = make_layout(tmp_path / "top", "flat, devkit folder")
+    (devkit,) = {path.parent for path in root.rglob("*_validation_ground_truth.txt")}
+
+    for given in (root, root / "val"):
+        folders = {folder.resolve() for folder in label_folders(given, "val")}
+
+        assert {root, root / "val", devkit} <= folders
+
+
+def test_label_folders_of_a_tar_are_around_it(tmp_path: Path) -> None:
+    """The tar itself is a file: what holds it is named instead."""
+    tar = tmp_path / "data" / "ILSVRC2012_img_val.tar"
+    tar.parent.mkdir()
+    tar.touch()
+
+    folders = label_folders(tar, "val")
+
+    assert tar.parent in folders
+    assert tar not in folders
+
+
+def test_label_folders_of_images_in_no_layout_hold_them(tmp_path: Path) -> None:
+    """Those of a hidden set, whose labels somebody may keep beside them."""
+    (tmp_path / "hidden").mkdir()
+
+    assert label_folders(tmp_path / "hidden", "test") == (tmp_path / "hidden", tmp_path)
 
 
 def test_ground_truth_gives_ids_and_labels_by_image_number(real_data: Path, imagenet: ClassTable) -> None:

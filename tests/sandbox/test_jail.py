@@ -39,7 +39,38 @@ def test_data_inside_what_is_shown_are_covered(tmp_path: Path) -> None:
     outside.mkdir()
     binds = [Bind(str(tmp_path / "prefix"), "/shown")]
 
-    assert _covered((inside, outside, inside, tmp_path / "missing"), binds) == ("/shown/data",)
+    assert _covered((inside, outside, inside, tmp_path / "missing"), binds, ()) == ("/shown/data",)
+
+
+def test_of_nested_folders_the_outermost_is_covered(tmp_path: Path) -> None:
+    """What is covered holds no place any more on which anything could be mounted."""
+    inside = tmp_path / "prefix" / "share" / "data"
+    inside.mkdir(parents=True)
+    binds = [Bind(str(tmp_path / "prefix"), "/shown")]
+
+    assert _covered((inside, inside.parent, inside), binds, ()) == ("/shown/share",)
+
+
+def test_beside_a_file_everything_is_covered(tmp_path: Path) -> None:
+    """A dataset may be a tar, with the ground truth in the same folder."""
+    tar = tmp_path / "prefix" / "data" / "ILSVRC2012_img_val.tar"
+    tar.parent.mkdir(parents=True)
+    tar.touch()
+
+    assert _covered((tar,), [Bind(str(tmp_path / "prefix"), "/shown")], ()) == ("/shown/data",)
+
+
+def test_what_cannot_be_covered_is_refused(tmp_path: Path) -> None:
+    """The folder of the interpreter itself, say: without a cover the labels would show, with it nothing runs."""
+    prefix = tmp_path / "prefix"
+    (prefix / "local" / "bin").mkdir(parents=True)
+    binds = [Bind(str(prefix), "/shown")]
+
+    with pytest.raises(IsolationError, match="move what lies there"):
+        _covered((prefix,), binds, ())
+    with pytest.raises(IsolationError, match="needs /shown/local/bin/python3"):
+        _covered((prefix / "local",), binds, ("/shown/local/bin/python3",))
+    assert _covered((prefix / "local",), binds, ("/elsewhere/bin/python3",)) == ("/shown/local",)
 
 
 def test_the_repository_is_not_shown(jail: Jail) -> None:
@@ -61,6 +92,22 @@ def test_a_childs_failure_names_the_users_file(jail: Jail, folder: Path) -> None
 
     assert isinstance(error, WeightsError)
     assert str(error) == f"{folder}/w.bin: is bad\n  in {folder}/x"
+
+
+def test_a_childs_failure_names_the_manifest_once(jail: Jail, folder: Path) -> None:
+    """Only whole components of a path are replaced: `submission.toml` is a file, and other folders end in the name."""
+    told = {
+        "kind": "RecordError",
+        "message": "see '/submission/submission.toml', /submission and /tmp/submission, /submissions or /submission.x",
+        "path": "/submission/submission.toml",
+    }
+
+    error = jail.failure(told)
+
+    assert error.path == f"{folder}/submission.toml"
+    assert error.message == (
+        f"see '{folder}/submission.toml', {folder} and /tmp/submission, /submissions or /submission.x"
+    )
 
 
 def test_a_childs_failure_is_harmless(jail: Jail) -> None:
