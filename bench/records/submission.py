@@ -44,10 +44,15 @@ class OutputSpec(Record):
     """Output 0 is the extra background class of the 1001-class convention."""
 
 
+MAX_IMG_SIZE = 4096
+"""No network of the field sees more; the parent holds a batch of these pixels in memory, whoever asks for them."""
+MAX_RESIZE = 2 * MAX_IMG_SIZE
+
+
 class InputSpec(Record):
     """What the model wants to see: its geometry in the open division, its normalisation in both."""
 
-    img_size: Annotated[int, Field(gt=0)] = 224
+    img_size: Annotated[int, Field(gt=0, le=MAX_IMG_SIZE)] = 224
     """Side of the square input, in pixels."""
     crop_pct: Annotated[float, Field(gt=0, le=1)] = 0.875
     """The image is resized to floor(img_size / crop_pct) before the crop."""
@@ -55,7 +60,7 @@ class InputSpec(Record):
     """See `Geometry.crop_mode`."""
     interpolation: Interpolation = "bilinear"
     """The filter of the resize."""
-    resize: Annotated[int, Field(gt=0)] | None = None
+    resize: Annotated[int, Field(gt=0, le=MAX_RESIZE)] | None = None
     """The resized side itself, for presets that no crop_pct gives; overrides crop_pct."""
     mean: Colour = (0.485, 0.456, 0.406)
     """RGB mean, after scaling to 0..1."""
@@ -63,9 +68,11 @@ class InputSpec(Record):
     """RGB standard deviation, after scaling to 0..1."""
 
     @model_validator(mode="after")
-    def _std_is_positive(self) -> InputSpec:
+    def _fits(self) -> InputSpec:
         if min(self.std) <= 0:
             raise ValueError("std must be greater than zero in every channel")
+        if self.resize is None and self.img_size / self.crop_pct > MAX_RESIZE:
+            raise ValueError(f"crop_pct {self.crop_pct:g} makes the resized side larger than {MAX_RESIZE:,} pixels")
         return self
 
 
