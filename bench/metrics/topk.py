@@ -131,14 +131,15 @@ def _rank_rows(logits_NC: npt.NDArray[np.float32], labels_N: npt.NDArray[np.int6
     def num_equal(first: int, second: int) -> int:
         return int((top_NK[:, first] == top_NK[:, second]).sum()) if top_NK.shape[1] > second else 0
 
-    return Ranked(
-        classes_NK=best_NK.astype(np.int16),
-        log_probs_NK=(top_NK - highest_N1 - log_total_N1).astype(np.float32),
-        label_log_prob_N=label_log_prob_N.astype(np.float32),
-        sum_squared_probs_N=np.einsum("nc,nc->n", probs_NC, probs_NC).astype(np.float32),
-        num_ties_at_1=num_equal(0, 1),
-        num_ties_at_5=num_equal(4, 5),
-    )
+    with np.errstate(over="ignore"):  # logits that are further apart than float32 reaches: minus infinity is right
+        return Ranked(
+            classes_NK=best_NK.astype(np.int16),
+            log_probs_NK=(top_NK - highest_N1 - log_total_N1).astype(np.float32),
+            label_log_prob_N=label_log_prob_N.astype(np.float32),
+            sum_squared_probs_N=np.einsum("nc,nc->n", probs_NC, probs_NC).astype(np.float32),
+            num_ties_at_1=num_equal(0, 1),
+            num_ties_at_5=num_equal(4, 5),
+        )
 
 
 def _best_classes(logits_NC: npt.NDArray[np.float32], kept: int) -> npt.NDArray[np.intp]:

@@ -94,3 +94,12 @@ def test_a_long_list_of_answers_is_cut_to_what_is_kept() -> None:
     predictions = predictions_from_ranked(("a",), np.arange(20)[None, ::-1], num_classes=20)
 
     assert predictions.top_classes_NK.tolist() == [list(range(19, 9, -1))]
+
+
+def test_logits_at_the_ends_of_float32_are_ranked_without_a_warning() -> None:
+    """They lie further apart than float32 reaches, so the logarithm of the lower one's probability is -inf."""
+    most = np.finfo(np.float32).max
+    found = rank_logits(np.array([[-most, most, 0.0]], np.float32), np.array([0]))
+
+    assert found.classes_NK.tolist() == [[1, 2, 0]]
+    assert found.label_log_prob_N.tolist() == [-np.inf]
