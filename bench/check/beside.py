@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.attest import KEYS_FILE, signature_state, trusted_keys
 from bench.check.rule import Finding, finding, findings_of
+from bench.check.standing import has_hidden_labels
 from bench.errors import BenchError
 from bench.records.breakdown import Breakdown
 from bench.records.result import Result, Retraction
@@ -60,6 +61,11 @@ def _bits(stored: Stored) -> Iterator[Finding]:
         yield from findings_of("R04", error, path)
         return
     if bits is None:
+        result = stored.result
+        is_evaluated = result.predictions is not None and result.blocks is None and result.training is None
+        if is_evaluated and result.dataset.complete and not has_hidden_labels(result, stored.path):
+            message = "is missing: without it nobody can score the stored predictions again; restore the file"
+            yield finding("R04", message, path)
         return
     for name, right_N in (("top1", bits.top1_N), ("top5", bits.top5_N)):
         count, found = getattr(stored.result.metrics.get(name), "count", None), int(right_N.sum())

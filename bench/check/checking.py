@@ -36,9 +36,14 @@ class Checked:
         return [item for item in self.findings if item.severity in bad and item.waived is None]
 
 
+def _look_at_result(path: Path, context: Context) -> LookedAt:
+    notes: list[str] = []
+    return LookedAt(str(path), list(look_at_result(path, context, notes)), notes)
+
+
 LOOKS: dict[Kind, Callable[[Path, Context], LookedAt]] = {
     "submission": look_at_submission,
-    "result": lambda path, context: LookedAt(str(path), list(look_at_result(path, context)), []),
+    "result": _look_at_result,
     "board": lambda path, _: LookedAt(str(path), list(look_at_board(path)), []),
     "protocol": lambda path, _: LookedAt(str(path), list(look_at_protocol(path)), []),
     "challenge": lambda path, _: LookedAt(str(path), list(look_at_challenge(path)), []),

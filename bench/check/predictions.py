@@ -26,11 +26,16 @@ from bench.stored import Stored, read_correctness
 __all__ = ["look_at_predictions"]
 
 
-def look_at_predictions(stored: Stored, context: Context) -> Iterator[Finding]:
+def look_at_predictions(stored: Stored, context: Context, notes: list[str]) -> Iterator[Finding]:
     """Breaches of P01 to P03 where the predictions of a result are on this machine.
 
     With the dataset, all metrics are scored again with its labels. Without it, the bits beside the result take the
     place of the labels, which serves all metrics but those over classes.
+
+    Args:
+        stored: The result.
+        context: Options.
+        notes: Takes what was not tried.
     """
     result = stored.result
     if result.predictions is None or len(stored.path.parents) < 5:
@@ -50,7 +55,7 @@ def look_at_predictions(stored: Stored, context: Context) -> Iterator[Finding]:
     if (fault := _incomplete(predictions.sample_ids, result.dataset.num_samples)) is not None:
         yield finding("P03", fault, path)
         return
-    yield from _scores(stored, predictions, context, path)
+    yield from _scores(stored, predictions, context, path, notes)
 
 
 def _incomplete(sample_ids: tuple[str, ...], num_samples: int) -> str | None:
@@ -62,12 +67,17 @@ def _incomplete(sample_ids: tuple[str, ...], num_samples: int) -> str | None:
     return None
 
 
-def _scores(stored: Stored, predictions: Predictions, context: Context, path: Path) -> Iterator[Finding]:
+def _scores(
+    stored: Stored, predictions: Predictions, context: Context, path: Path, notes: list[str]
+) -> Iterator[Finding]:
     """P02: the metrics of the predictions against those of the result."""
     result = stored.result
     try:
         answers, names = _answers(stored, predictions, context)
-        computed = estimate([name for name in names if name in result.metrics], answers) if answers is not None else {}
+        if answers is None:
+            notes.append("the metrics were not scored again: give --data")
+            return
+        computed = estimate([name for name in names if name in result.metrics], answers)
     except BenchError as error:
         yield finding("P03", error.message, path)
         return

@@ -32,8 +32,14 @@ _BESIDE: dict[str, tuple[str, type[FileRecord]]] = {
 _MAX_BYTES = 64 << 20
 
 
-def look_at_result(path: Path, context: Context) -> Iterator[Finding]:
-    """Breaches of the rules R, P, S and T in a result and what lies beside it, or in one of the files beside it."""
+def look_at_result(path: Path, context: Context, notes: list[str]) -> Iterator[Finding]:
+    """Breaches of the rules R, P, S and T in a result and what lies beside it, or in one of the files beside it.
+
+    Args:
+        path: The file.
+        context: Options.
+        notes: Takes what was not tried.
+    """
     for suffix, (rule, record) in _BESIDE.items():
         if path.name.endswith(suffix):
             try:
@@ -59,7 +65,7 @@ def look_at_result(path: Path, context: Context) -> Iterator[Finding]:
     yield from _numbers(result, path)
     yield from look_at_standing(result, path)
     yield from look_beside(stored)
-    yield from look_at_predictions(stored, context)
+    yield from look_at_predictions(stored, context, notes)
 
 
 def _check_keys_once(path: Path) -> None:

@@ -34,8 +34,9 @@ RECORD_RULES: Final[tuple[Rule, ...]] = (
     rule(
         "R04",
         "error",
-        "The bits beside a result count as many right images as the result says.",
-        "Ranks are computed from them.",
+        "The bits beside a result of all images are there, and count as many right images as it says.",
+        "Ranks are computed from them, and stored predictions are scored again with them. Where labels are hidden, "
+        "the evaluator keeps them.",
         "Restore the .bits file, or run the evaluation again.",
     ),
     rule(

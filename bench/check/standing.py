@@ -13,7 +13,7 @@ from bench.records.result import Result
 from bench.records.submission import TrainingOrigin
 from bench.records.verified import may_be_verified
 
-__all__ = ["look_at_standing", "look_at_training"]
+__all__ = ["has_hidden_labels", "look_at_standing", "look_at_training"]
 
 _TELLING_FIELDS = ("predictions", "blocks", "costs", "environment", "seeds", "timing", "notes")
 """Fields that can depend on single images, or on what a team makes its model do."""
@@ -49,6 +49,14 @@ def look_at_training(training: TrainingOrigin, path: Path, key: str) -> Iterator
         yield finding("T01", f"{training.protocol!r} is no protocol of this bench", path, key=key)
         return
     yield from _version("T01", protocol, training.protocol_digest, path, key)
+
+
+def has_hidden_labels(result: Result, path: Path) -> bool:
+    """Whether a result is under a protocol whose labels are hidden, as far as that is known here."""
+    try:
+        return _protocol_of(result, path).hidden
+    except BenchError:
+        return False
 
 
 def _protocol_of(result: Result, path: Path) -> Protocol:

@@ -347,7 +347,10 @@ BROKEN: dict[str, Break] = {
     "R01": _stored(lambda path: path.write_text(path.read_text().replace('"status"', '"run": "x", "status"'))),
     "R02": _stored(lambda path: path.write_text(path.read_text().replace('"Net"', '"Nets"'))),
     "R03": _stored(lambda path: path.rename(path.parent.parent / path.name)),
-    "R04": _beside(".bits", _flip_bits),
+    "R04": lambda folder: [
+        *_beside(".bits", _flip_bits)(folder / "flipped"),
+        *_beside(".bits", Path.unlink)(folder / "missing"),
+    ],
     "R05": _faster,
     "R06": _beside(".classes.json", _change_classes),
     "R07": _stored(_raise_top1),

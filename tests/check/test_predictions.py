@@ -8,14 +8,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from check.made import edited, found, result, rules, without_predictions
+from check.made import LEDGER, context, edited, found, hidden_protocol, result, rules, without_predictions
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.check.checking import check_target
 from bench.check.predictions import _labels_from_bits
+from bench.check.targets import Target
 from bench.metrics.base import Answers
 from bench.metrics.topk import predictions_from_logits, predictions_from_ranked
 from bench.records.correctness import Correctness
+from bench.records.result import DatasetRef
+from bench.score import protocol_ref
 
 NUM = 60
 
@@ -42,6 +46,38 @@ def test_all_metrics_are_scored_with_the_labels_of_the_dataset(tmp_path: Path, m
     edited(path, metrics=metrics)
     assert rules(found(tmp_path / "results")) == set()
     assert rules(found(tmp_path / "results", data=tmp_path)) == {"P02"}
+
+
+def test_what_cannot_be_scored_again_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bits and labels: a fault of a complete result, a note with every one; labels end the note."""
+    whole = result(tmp_path / "whole")
+    part = result(
+        tmp_path / "part",
+        dataset=DatasetRef(name="shapes10", split="val", digest="c" * 64, num_samples=NUM, complete=False),
+    )
+    for made, expected in ((whole, {"R04"}), (part, set())):
+        metrics = json.loads(made.read_text())["metrics"]
+        metrics["nll"] |= {key: metrics["nll"][key] - 0.1 for key in ("value", "ci_low", "ci_high")}
+        made.with_suffix(".bits").unlink()
+        path = edited(made, metrics=metrics)
+        checked = check_target(Target("result", path), context(tmp_path))
+        assert rules(list(checked.findings)) == expected
+        assert checked.notes == ("the metrics were not scored again: give --data",)
+
+        with monkeypatch.context() as patched:
+            _dataset(patched, _labels())
+            checked = check_target(Target("result", path), context(tmp_path, data=tmp_path))
+        assert rules(list(checked.findings)) == {"P02", *expected}
+        assert checked.notes == ()
+
+
+def test_bits_under_hidden_labels_stay_with_the_evaluator(tmp_path: Path) -> None:
+    """They would tell the labels."""
+    protocol = hidden_protocol(tmp_path)
+    path = result(tmp_path / "leaderboards", protocol=protocol_ref(protocol), ledger=LEDGER)
+    path.with_suffix(".bits").unlink()
+
+    assert "R04" not in rules(found(tmp_path / "leaderboards" / "results"))
 
 
 def test_other_labels_give_other_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
