@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bench.cli.common import json_option, note, print_json, print_table, results_option
+from bench.cli.number_range import NumberRange
 from bench.files import write_atomic
 from bench.gate.history import read
 from bench.gate.screen import history_series, proposals, result_series
@@ -27,7 +28,7 @@ __all__ = ["screen"]
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(0, 1, min_open=True, max_open=True),
     help="The least change, such as 0.05.  [default: 0.03, or the row's own]",
 )
 @click.option(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from bench.cli.common import (
     default_cache_folder,
@@ -18,11 +19,12 @@ from bench.cli.common import (
     protocol_option,
     results_option,
 )
+from bench.cli.number_range import NumberRange
 from bench.cli.opening import open_submissions
 
 if TYPE_CHECKING:
     from bench.plan import Outcome
-    from bench.records.protocol import Precision
+    from bench.records.protocol import Precision, Protocol
     from bench.records.result import Cost
     from bench.store import Store
 
@@ -66,7 +68,7 @@ _SPEEDS = tuple(_HEADERS)
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=600,
     show_default=True,
     metavar="SECONDS",
@@ -121,7 +123,7 @@ def throughput(
         precision=precision,
         batch_sizes=batch_sizes,
         num_threads=threads,
-        data=data if spec_of(fixed).num_images else None,
+        data=_data_for(fixed, data),
         rerun=rerun,
         timeout_s=timeout,
     )
@@ -140,6 +142,15 @@ def throughput(
     _print(outcomes, store, as_json=as_json)
     if errors:
         raise click.exceptions.Exit(1)
+
+
+def _data_for(protocol: Protocol, data: Path | None) -> Path | None:
+    """The folder of the dataset; that of BENCH_DATA is for protocols that read images alone, --data is refused."""
+    from bench.throughput.rows import spec_of
+
+    source = click.get_current_context().get_parameter_source("data")
+    is_meant = source is ParameterSource.COMMANDLINE or spec_of(protocol).num_images is not None
+    return data if is_meant else None
 
 
 def _print(outcomes: list[Outcome], store: Store, *, as_json: bool) -> None:

@@ -7,13 +7,14 @@ without one, the names of processor, GPU, driver and libraries.
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.files import digest_of
 from bench.gate.history import PastRun
-from bench.records.result import Result
+from bench.records.result import Cost, Result
 from bench.stats.changes import Change, changes
 
 __all__ = ["Point", "Proposal", "Series", "changes_in", "history_series", "proposals", "result_series"]
@@ -50,6 +51,8 @@ class Series:
     """The row of the gate, where it is one."""
     tolerance: float = TOLERANCE
     """Smaller changes are not proposed."""
+    command: str | None = None
+    """What measures it again, where it is no row of the gate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,28 +76,52 @@ class Proposal:
 
 
 def result_series(results: Iterable[Result]) -> list[Series]:
-    """The series of measured throughputs in a store; imported numbers have no machine and no date of their own.
+    """The series of measured throughputs and latencies in a store; imported numbers have no machine and no date.
 
     Args:
         results: Results, retracted ones left out.
     """
     groups: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    commands: dict[str, str] = {}
     for result in results:
         if result.status in ("imported", "failed"):
             continue
         environment = result.environment
         for cost, found in result.costs.items():
-            if found.unit == "img/s" and found.value > 0:
+            if (seconds := _seconds(found)) is not None:
                 same = [environment.get(key, "unknown") for key in _SAME]
                 mark = str(environment.get("fingerprint") or digest_of(same)[:16])
                 settings = [result.precision, environment.get("batch_size"), environment.get("compile_mode")]
                 words = [result.entry, result.protocol.id, cost, *(str(value) for value in settings if value)]
-                point = Point(at=result.created_at, seconds=1 / found.value)
-                groups[", ".join(words), mark].append(point)
+                name = ", ".join(words)
+                groups[name, mark].append(Point(at=result.created_at, seconds=seconds))
+                commands[name] = _again(result)
     return [
-        Series(name=name, fingerprint=mark, points=tuple(sorted(points, key=lambda point: point.at)))
+        Series(
+            name=name,
+            fingerprint=mark,
+            points=tuple(sorted(points, key=lambda point: point.at)),
+            command=commands[name],
+        )
         for (name, mark), points in sorted(groups.items())
     ]
+
+
+def _seconds(cost: Cost) -> float | None:
+    """Seconds an image or a step: of speeds and of latencies; None of costs that are no time, or none that counts."""
+    if not cost.value > 0:
+        return None
+    return 1 / cost.value if cost.unit == "img/s" else cost.value / 1e3 if cost.unit == "ms" else None
+
+
+def _again(result: Result) -> str:
+    """The command that measures a result once more, on the machine that it runs on."""
+    team, name = result.submission.team, result.submission.name
+    named = f"timm:{name}" if team == result.submission.source == "timm" else f"submissions/{result.entry}"
+    words = ["bench", "throughput", named, "--protocol", result.protocol.id]
+    words += [] if result.device_type is None else ["--device", result.device_type]
+    words += [] if result.precision is None else ["--precision", result.precision]
+    return shlex.join([*words, "--rerun"])
 
 
 def history_series(runs: Iterable[PastRun]) -> list[Series]:
@@ -162,7 +189,9 @@ def changes_in(series: Series, tolerance: float | None = None) -> list[Change]:
 
 
 def _command(series: Series, before: Point, after: Point) -> str:
-    """What would tell whether it is real: commits where they are known, else those of the dates."""
+    """What would tell whether it is real: a bisection between two commits, or the same measurement once more."""
+    if series.command is not None:
+        return series.command
     if before.commit and after.commit:
         # The gate between two neighbours first: of equal commits nothing can be told but the machine.
         if before.commit == after.commit:
@@ -170,12 +199,4 @@ def _command(series: Series, before: Point, after: Point) -> str:
         good, bad = before.commit[:12], after.commit[:12]
     else:
         good, bad = (f'"$(git rev-list -1 --before={point.at} HEAD)"' for point in (before, after))
-    if series.row is not None:
-        return f"bench bisect --good {good} --bad {bad} --row {_quoted(series.row)}"
-    return f"bench gate --base rev:{good} --head rev:{bad}"
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+    return f"bench bisect --good {good} --bad {bad} --row {shlex.quote(series.row or series.name)}"

@@ -132,6 +132,22 @@ def test_a_row_is_measured_kept_found_again_and_tied_to_its_accuracy(
 
 
 @pytest.mark.usefixtures("machine")
+def test_data_that_the_protocol_does_not_read_are_refused(
+    tmp_path: Path, quick: Callable[..., Path], make_submission: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the command line they are a mistake; BENCH_DATA is for all commands."""
+    words = [make_submission(), "--protocol", quick(), "--device", "cpu", "--results", tmp_path / "r"]
+    done = _bench(*words, "--data", tmp_path)
+
+    assert done.exit_code == 2
+    assert "the protocol 'offline' reads no images; leave out --data" in done.stderr
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    assert "leave out --data" not in _bench(*words, "--threads", 10_000).stderr
+    nan = _bench(*words, "--timeout", "nan")
+    assert nan.exit_code == 2
+    assert "'nan' is no number" in nan.stderr
+
+
 @pytest.mark.parametrize(
     ("scenario", "more", "batch", "costs"),
     [
