@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bench.cli.common import default_cache_folder, note, print_json, print_table
-from bench.errors import BenchError
+from bench.cli.own_failures import own_failures_end_with_4
 from bench.gate.compare import compare
 from bench.gate.config import GateConfig, Row
 from bench.gate.culprit import Answer, commits_between, search
@@ -43,6 +43,7 @@ def bisect(good: str, bad: str, row: str, config_path: Path | None, seed: int, o
     """Find the first commit whose row is slower than at --good, with the gate and half of the row's tolerance.
 
     First the two ends are compared under the whole tolerance; without a REGRESSION there is nothing to find (exit 1).
+    Where they cannot be compared, or nothing can be written to --out, the exit code is 4.
     A commit that does not build, or of which nothing can be said, is passed over; several candidates may remain.
 
     \b
@@ -52,7 +53,7 @@ def bisect(good: str, bad: str, row: str, config_path: Path | None, seed: int, o
     """
     repository, cache = Path.cwd(), default_cache_folder()
     today = datetime.now(UTC).date()
-    config = configuration(config_path, repository, are_submissions=False, today=today)
+    config = configuration(config_path, repository, with_submissions=False, today=today)
     (wanted,) = chosen(config, [row])
     commits = commits_between(repository, good, bad)
 
@@ -62,11 +63,14 @@ def bisect(good: str, bad: str, row: str, config_path: Path | None, seed: int, o
         folder = out / f"{commit[:12]}-{tolerance:g}"
         return _verdict(good, commit, config, measured, repository, cache, folder, seed)
 
-    ends = verdict_of(commits[-1], wanted.tolerance)
-    if ends != "REGRESSION":
-        note(f"{bad} against {good} is {ends}; there is no slowdown to find")
-        raise SystemExit(1)
-    found = search(commits, lambda commit: _ANSWERS.get(verdict_of(commit, wanted.tolerance / 2), "unknown"))
+    with own_failures_end_with_4():
+        ends = verdict_of(commits[-1], wanted.tolerance)
+        if ends == "not built":
+            raise BuildError(f"{bad} cannot be compared with {good}: one of them cannot be made ready")
+        if ends != "REGRESSION":
+            note(f"{bad} against {good} is {ends}; there is no slowdown to find")
+            raise SystemExit(1)
+        found = search(commits, lambda commit: _ANSWERS.get(verdict_of(commit, wanted.tolerance / 2), "unknown"))
     if as_json:
         print_json({"candidates": list(found.candidates), "answers": found.answers, "good": good, "bad": bad})
         return
@@ -88,9 +92,6 @@ def _verdict(
     except BuildError as error:
         note(str(error))
         return "not built"
-    except BenchError as error:
-        note(str(error))
-        return "not measured"
     (entry,) = (entry for entry in report.rows if entry.row.name == row.name)
     for reason in entry.reasons:
         note(f"{commit[:12]}: {reason}")

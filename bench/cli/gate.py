@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from bench.cli.common import default_cache_folder, note, print_json, print_table
-from bench.errors import BenchError, UsageError
+from bench.cli.number_range import NumberRange
+from bench.cli.own_failures import own_failures_end_with_4
+from bench.errors import UsageError
 from bench.files import read_json
 from bench.gate.baseline import advice, refuse_other_machines
 from bench.gate.ci import write_reports
 from bench.gate.compare import compare
-from bench.gate.history import add, past_run, read
-from bench.gate.plan import chosen, configuration
+from bench.gate.history import add, past_run, prepare, read
+from bench.gate.plan import are_submissions, chosen, configuration, gone_rows
 from bench.gate.report import HEADERS, GateReport, recomputed, table
 from bench.gate.report import as_json as report_json
 
@@ -35,7 +35,7 @@ __all__ = ["gate"]
     help="What to measure.  [default: gate.toml, else [tool.bench.gate] of pyproject.toml]",
 )
 @click.option("--row", "names", multiple=True, help="Measure this row only; may be repeated.")
-@click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="Minutes; open rows then end INCONCLUSIVE.")
+@click.option("--budget", type=NumberRange(min=0, min_open=True), help="Minutes; open rows then end INCONCLUSIVE.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the coins; equal seeds draw equal orders."
 )
@@ -94,53 +94,63 @@ def gate(
       bench gate --base path:submissions/a/net --head path:submissions/b/net --budget 20
       bench gate --recompute bench-gate/regression.json
     """
-    with _own_failures_end_with_4():
+    with own_failures_end_with_4():
         if recompute is not None:
+            _refuse_beside_recompute()
             report = replace(recomputed(read_json(recompute), recompute), is_strict=strict)
-        elif base is None or head is None:
+            _show(report, as_json)
+            raise SystemExit(report.exit_code)
+        if base is None or head is None:
             raise UsageError("name both sides: --base and --head, such as --base rev:origin/main --head rev:HEAD")
-        else:
-            are_submissions = base.startswith("path:") and head.startswith("path:")
-            today = datetime.now(UTC).date()
-            config = configuration(config_path, Path.cwd(), are_submissions=are_submissions, today=today)
-            earlier = [run for path in baselines for run in read(path)]
-            report = compare(
-                base,
-                head,
-                config,
-                chosen(config, names),
-                repository=Path.cwd(),
-                cache=default_cache_folder(),
-                out=out,
-                seed=seed,
-                budget_s=None if budget is None else 60 * budget,
-                on_machine=lambda machine, software: refuse_other_machines(earlier, machine, software),
-                on_note=note,
-            )
-            report = replace(report, is_strict=strict)
-            write_reports(report, out)
-            run = past_run(report, datetime.now(UTC).isoformat(timespec="seconds"))
-            for sentence in advice(earlier, run) if baselines else ():
-                note(f"Baseline: {sentence}")
-            if history is not None:
-                add(history, run)
-    _show(report, as_json)
+        with_submissions = are_submissions(base, head)
+        today = datetime.now(UTC).date()
+        config = configuration(config_path, Path.cwd(), with_submissions=with_submissions, today=today)
+        rows = chosen(config, names)
+        earlier = [run for path in baselines for run in read(path)]
+        if history is not None:
+            prepare(history)  # not after an hour of measuring
+        report = compare(
+            base,
+            head,
+            config,
+            rows,
+            repository=Path.cwd(),
+            cache=default_cache_folder(),
+            out=out,
+            seed=seed,
+            budget_s=None if budget is None else 60 * budget,
+            # Who asked for some rows asked for no others.
+            only_in_base=lambda sides: () if names else gone_rows(rows, sides, note),
+            on_machine=lambda machine, software: refuse_other_machines(earlier, machine, software),
+            on_note=note,
+        )
+        report = replace(report, is_strict=strict)
+        run = past_run(report, datetime.now(UTC).isoformat(timespec="seconds"))
+        others = [past for past in earlier if past.pairs_digest is None or past.pairs_digest != run.pairs_digest]
+        for sentence in advice(others, run) if baselines else ():
+            note(f"Baseline: {sentence}")
+        _show(report, as_json)  # first: a full disk hides no verdict
+        write_reports(report, out, note)
+        if history is not None and not add(history, run):
+            note(f"{history} has these pairs already; the run was not added again")
     raise SystemExit(report.exit_code)
 
 
-@contextmanager
-def _own_failures_end_with_4() -> Iterator[None]:
-    """1 means REGRESSION and nothing else, so neither an error nor a bug may end with it."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except BenchError as error:
-        note(f"Error: {error}")
-        raise SystemExit(4) from error
-    except Exception as error:
-        traceback.print_exc()
-        raise SystemExit(4) from error
+def _refuse_beside_recompute() -> None:
+    """Refuses options that a recomputed verdict would ignore.
+
+    Raises:
+        UsageError: One was given.
+    """
+    context = click.get_current_context()
+    given = [
+        max(param.opts, key=len)
+        for param in context.command.params
+        if param.name not in ("recompute", "strict", "as_json")
+        and context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(f"--recompute measures nothing and writes nothing; leave out {', '.join(given)}")
 
 
 def _show(report: GateReport, as_json: bool) -> None:

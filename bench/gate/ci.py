@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,17 @@ from bench.gate.suite import RowReport
 __all__ = ["github_lines", "junit", "pytest_benchmark", "sentence", "summary", "write_reports"]
 
 
-def write_reports(report: GateReport, out: Path) -> None:
-    """Writes the reports of a gate into a folder, and tells GitHub's runner where there is one."""
+def write_reports(report: GateReport, out: Path, on_note: Callable[[str], None] = lambda _: None) -> None:
+    """Writes the reports of a gate into a folder, and tells GitHub's runner where there is one.
+
+    Args:
+        report: The gate.
+        out: The folder.
+        on_note: Called with a sentence where the step's summary cannot be written.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
     from bench.gate.pages import report_page
 
     write_atomic(out / "regression.json", pretty_json(as_json(report)))
@@ -29,15 +39,21 @@ def write_reports(report: GateReport, out: Path) -> None:
     now = datetime.now(UTC).isoformat()
     write_atomic(out / "pytest-benchmark.json", pretty_json(pytest_benchmark(report, now)))
     if summary_file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary_file).open("a", encoding="utf-8") as file:
-            file.write(summary(report))
+        try:
+            with Path(summary_file).open("a", encoding="utf-8") as file:
+                file.write(summary(report))
+        except OSError as error:  # the runner's own file; the verdict stands without it
+            on_note(f"The step's summary {summary_file} cannot be written ({error.strerror})")
     if os.environ.get("GITHUB_ACTIONS"):
         for line in github_lines(report):
             sys.stderr.write(line + "\n")
 
 
 def junit(report: GateReport) -> str:
-    """A test case a row: REGRESSION and MISMATCH fail, INCONCLUSIVE is skipped, INVALID is an error."""
+    """A test case a row: REGRESSION and MISMATCH fail, INCONCLUSIVE is skipped, INVALID is an error.
+
+    Where the machine changed meanwhile nothing was decided, so every row but a MISMATCH is an error.
+    """
     suite = ET.Element("testsuite", name="bench gate", tests=str(len(report.rows)))
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for row, line in zip(report.rows, table(report.rows), strict=True):
@@ -45,10 +61,11 @@ def junit(report: GateReport) -> str:
         properties = ET.SubElement(case, "properties")
         for header, cell in zip(HEADERS[1:], line[1:], strict=True):
             ET.SubElement(properties, "property", name=header, value=cell)
-        kind, counted = _kind(row)
+        is_void = bool(report.reasons) and row.verdict != "MISMATCH"
+        kind, counted = ("error", "errors") if is_void else _kind(row)
         if kind:
             counts[counted] += 1
-            ET.SubElement(case, kind, message=sentence(row))
+            ET.SubElement(case, kind, message="; ".join(report.reasons) if is_void else sentence(row))
     suite.attrib.update({name: str(count) for name, count in counts.items()})
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

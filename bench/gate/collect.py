@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from bench.gate.process import Worker, WorkerError
 from bench.gate.raw import Block, BlockPair, Pair, Side
 from bench.measure import machine_state
-from bench.measure.machine_state import GpuCounters, read_state, steal_share
+from bench.measure.machine_state import GpuCounters, read_state
 from bench.records.blocks import MachineState
 
 __all__ = ["Launch", "SideError", "StartedSide", "Timing", "measure_pair", "started", "why_invalid"]
@@ -120,7 +121,7 @@ def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Ti
     """
     coins = random.Random(f"{seed}:{row}:{number}")  # noqa: S311 - no secret
     order: tuple[Side, Side] = ("head", "base") if coins.random() < 0.5 else ("base", "head")
-    begun = read_state()
+    begun, own_s = read_state(), _own_cpu_s()
     with ExitStack() as stack:
         up = {side: started(sides[side], timing, stack, side) for side in order}
         counters = GpuCounters.of(up["base"].gpu or up["head"].gpu)
@@ -150,8 +151,17 @@ def measure_pair(row: str, number: int, sides: Mapping[Side, Launch], timing: Ti
         base_step_s=step_s,
         is_warm=all(side["steady"] for side in warmed.values()),
         blocks=tuple(blocks),
-        steal_share=steal_share(begun, read_state()),
+        before=begun,
+        after=read_state(),
+        own_cpu_s=_own_cpu_s() - own_s,
+        num_cores=os.cpu_count(),
     )
+
+
+def _own_cpu_s() -> float:
+    """Processor time of this process and of all its children that ended, in seconds."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def why_invalid(block: Block) -> str | None:

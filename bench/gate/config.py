@@ -104,15 +104,24 @@ def load_config(path: Path | None, folder: Path) -> GateConfig | None:
         try:
             content = read_toml(candidate)
             if candidate.name == "pyproject.toml":
-                content = content.get("tool", {}).get("bench", {}).get("gate")
-                if content is None:
+                inside = _inside(content, "tool", "bench", "gate")
+                if inside is None:
                     continue
+                content = inside
             return GateConfig.parse(content, path=candidate)
         except RecordError as error:
             raise UsageError(str(error)) from error
     if path is not None:
         raise UsageError(f"there is no configuration of the gate in {str(path)!r}")
     return None
+
+
+def _inside(content: dict[str, Any], *keys: str) -> Any:
+    """The value below keys; None where one of them is not there, or is no table."""
+    found: Any = content
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def expired(config: GateConfig, today: date) -> list[Ignored]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 from bench.errors import BenchError, RecordError
-from bench.files import canonical_json, read_json
+from bench.files import canonical_json, digest_of, read_json
 from bench.gate.machine import software_of
 from bench.gate.raw import Side, valid_blocks
 from bench.gate.report import GateReport, recomputed
@@ -16,7 +18,7 @@ from bench.gate.suite import RowReport
 from bench.records.base import FileRecord, Record
 from bench.records.result import Scalar
 
-__all__ = ["PastRow", "PastRun", "add", "past_run", "read"]
+__all__ = ["PastRow", "PastRun", "add", "past_run", "prepare", "read"]
 
 
 class PastRow(Record):
@@ -47,6 +49,8 @@ class PastRun(FileRecord):
     """Its commit, where it is a revision."""
     verdict: str
     """The verdict over all rows."""
+    pairs_digest: str | None = None
+    """The digest of all raw pairs, by which a measurement is known; null where nothing was measured."""
     seed: int
     """Seed of the coins."""
     machine: dict[str, Scalar]
@@ -65,6 +69,7 @@ def past_run(report: GateReport, at: str) -> PastRun:
         at: When it ended, ISO 8601.
     """
     base, head = report.sides["base"], report.sides["head"]
+    pairs = [pair.as_json() for row in report.rows for pair in row.pairs]
     return PastRun(
         at=at,
         base=base.get("name", "base"),
@@ -72,6 +77,7 @@ def past_run(report: GateReport, at: str) -> PastRun:
         base_commit=base.get("commit"),
         head_commit=head.get("commit"),
         verdict=report.verdict,
+        pairs_digest=digest_of(pairs) if pairs else None,
         seed=report.seed,
         machine=dict(report.machine),
         software=software_of(report.environment, head),
@@ -94,20 +100,45 @@ def _step_s(row: RowReport, side: Side) -> float | None:
     return median(processes) / 1e9 if processes else None
 
 
-def add(path: Path, run: PastRun) -> None:
-    """Appends a run to a history; it is on disk when this returns.
+def prepare(path: Path) -> None:
+    """Makes sure that a run can be added to a history, before anything is measured; cuts off half a line of a kill.
 
     Raises:
-        RecordError: The file cannot be written.
+        RecordError: The file cannot be read or written, or a line is no run of a gate.
     """
-    try:
+    has_runs = path.is_file()
+    if has_runs:
+        _runs_in(path)
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(canonical_json(run.as_json()) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with path.open("ab+" if has_runs else "ab") as file:
+            if has_runs:
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def add(path: Path, run: PastRun) -> bool:
+    """Appends a run to a history, on disk when this returns; False where the same measurement is there already.
+
+    Raises:
+        RecordError: The file cannot be read or written.
+    """
+    prepare(path)
+    if run.pairs_digest is not None and run.pairs_digest in {past.pairs_digest for past in _runs_in(path)}:
+        return False
+    with _writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(canonical_json(run.as_json()) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise RecordError(f"cannot be written ({error.strerror})", path=path) from error
+        raise RecordError(f"cannot be written ({error.strerror or error})", path=path) from error
 
 
 def read(path: Path) -> list[PastRun]:
@@ -118,6 +149,15 @@ def read(path: Path) -> list[PastRun]:
     """
     if path.suffix == ".json":
         return [past_run(recomputed(read_json(path), path), at="")]
+    return _runs_in(path)
+
+
+def _runs_in(path: Path) -> list[PastRun]:
+    """The runs of a history, whatever it is called.
+
+    Raises:
+        RecordError: The file cannot be read, or a line is none of a history.
+    """
     try:
         whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
     except (OSError, UnicodeDecodeError) as error:

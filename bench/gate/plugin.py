@@ -5,16 +5,19 @@ Without `--bench-gate` marked tests run as ordinary tests. It imports nothing of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.gate.plugin_reports import Place, outcome, say
+
 if TYPE_CHECKING:
     from bench.gate.config import GateConfig, Row
+    from bench.gate.raw import Side
     from bench.gate.report import GateReport
-    from bench.gate.suite import RowReport
+    from bench.gate.sides import Prepared
 
 __all__ = ["gate_step"]
 
@@ -49,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError("--bench-gate measures one thing at a time: run it with -n0")
     budget = config.getoption("bench_budget")
-    if budget is not None and budget <= 0:
+    if budget is not None and not budget > 0:  # NaN is no number of minutes
         raise pytest.UsageError(f"--bench-budget: {budget:g} minutes are not enough; write a positive number")
 
 
@@ -86,13 +89,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         raise session.Interrupted(f"{session.testsfailed} errors during collection")
     skipped = {item.nodeid: reason for item in session.items if (reason := _skip_reason(item)) is not None}
     measured = [item for item in session.items if item.nodeid not in skipped]
-    report = _compared(config, measured) if measured else None
+    report = _compared(config, measured, known=[item.nodeid for item in session.items])
     if report is not None:
         config.stash[_REPORT] = report
     rows = {row.row.target: row for row in report.rows} if report is not None else {}
     for item in session.items:
         reason = skipped.get(item.nodeid)
-        _say(item, *(("skipped", reason) if reason is not None else _outcome(rows[f"pytest:{item.nodeid}"], report)))
+        row = rows.pop(f"pytest:{item.nodeid}", None)
+        say(Place.of(item), *(outcome(row, report) if row is not None else ("skipped", reason or "")))
+    for row in rows.values():  # those that only base has
+        file, _, test = row.row.name.partition("::")
+        place = Place(nodeid=row.row.name, location=(file, None, test), path=file, keywords=(), hook=config.hook)
+        say(place, *outcome(row, report))
     return True
 
 
@@ -128,8 +136,13 @@ def _skip_reason(item: pytest.Item) -> str | None:
     return None
 
 
-def _compared(config: pytest.Config, items: list[pytest.Item]) -> GateReport:
-    """The gate over all tests.
+def _compared(config: pytest.Config, items: list[pytest.Item], known: list[str]) -> GateReport | None:
+    """The gate over all tests, those that only base has among them; None where there is none.
+
+    Args:
+        config: Of pytest.
+        items: The tests that are measured.
+        known: All marked tests here.
 
     Raises:
         pytest.UsageError: A side is not there, cannot be made ready, or a mark has wrong arguments.
@@ -137,31 +150,65 @@ def _compared(config: pytest.Config, items: list[pytest.Item]) -> GateReport:
     from bench.errors import BenchError
     from bench.gate.ci import write_reports
     from bench.gate.compare import compare
+    from bench.gate.config import Row
+    from bench.gate.gone_tests import Call, gone_tests
+    from bench.gate.sides import prepare
     from bench.resources import default_cache_folder
 
-    sides = config.getoption("bench_base"), config.getoption("bench_head")
-    if any(side.startswith("path:") for side in sides):
+    base, head = config.getoption("bench_base"), config.getoption("bench_head")
+    if any(side.startswith("path:") for side in (base, head)):
         raise pytest.UsageError("a submission has no tests; write rev:REVISION or env:PYTHON")
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     budget = config.getoption("bench_budget")
-    out = Path(config.invocation_params.dir, config.getoption("bench_out"))
+    here = config.invocation_params.dir
+    out = Path(here, config.getoption("bench_out"))
+    places = frozenset(getattr(config.option, "file_or_dir", None) or ())
+    words = tuple(_without_own(config.invocation_params.args))
+    call = Call(words=words, places=places, folder=here, root=config.rootpath)
+
+    def note(words: str) -> None:
+        if reporter is not None:
+            reporter.write_line(words)
+
+    def only_in_base(sides: Mapping[Side, Prepared]) -> list[Row]:
+        gone = gone_tests(sides, call, known, gate.import_from, note)
+        return [Row.parse({"name": test, "target": f"pytest:{test}"}, path=test) for test in gone]
+
     try:
         gate = _configuration(config.rootpath, [_row(item) for item in items])
+        folders: Any = {"repository": config.rootpath, "cache": default_cache_folder()}
+        if not items:
+            sides: Any = {
+                side: prepare(text, install=gate.install, **folders) for side, text in (("base", base), ("head", head))
+            }
+            if not only_in_base(sides):
+                return None
         report = compare(
-            *sides,
+            base,
+            head,
             gate,
             gate.rows,
-            repository=config.rootpath,
-            cache=default_cache_folder(),
+            **folders,
             out=out,
             seed=config.getoption("bench_seed"),
             budget_s=None if budget is None else 60 * budget,
-            on_note=lambda words: None if reporter is None else reporter.write_line(words),
+            only_in_base=only_in_base,
+            on_note=note,
         )
-        write_reports(report, out)
+        write_reports(report, out, note)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
     return report
+
+
+def _without_own(words: Sequence[str]) -> Iterator[str]:
+    """Arguments of pytest without those of this plugin, which another interpreter may not know."""
+    ours = iter(words)
+    for word in ours:
+        if not word.startswith("--bench-"):
+            yield word
+        elif word != "--bench-gate" and "=" not in word:
+            next(ours, None)  # its value
 
 
 def _configuration(folder: Path, rows: list[Row]) -> GateConfig:
@@ -181,42 +228,3 @@ def _row(item: pytest.Item) -> Row:
     if marker is None or marker.args or not set(keys) <= set(_KEYS):
         raise UsageError(f"{item.nodeid}: bench_gate takes {', '.join(_KEYS)}, each with its name: tolerance=0.03")
     return Row.parse({"name": item.nodeid, "target": f"pytest:{item.nodeid}", **keys}, path=item.nodeid)
-
-
-def _outcome(row: RowReport, report: GateReport | None) -> tuple[Literal["passed", "failed", "skipped", "error"], str]:
-    """How a test ends, and why."""
-    from bench.gate.ci import sentence
-
-    words = sentence(row)
-    if report is not None and report.reasons and row.verdict != "MISMATCH":
-        return "error", "; ".join(report.reasons)
-    if row.verdict in ("REGRESSION", "MISMATCH"):
-        return "failed", words
-    if row.verdict == "INVALID":
-        return "error", words
-    return ("skipped", words) if row.verdict == "INCONCLUSIVE" else ("passed", words)
-
-
-def _say(item: pytest.Item, outcome: Literal["passed", "failed", "skipped", "error"], words: str) -> None:
-    """Reports a test as pytest reports one that ran."""
-    hook, location = item.ihook, item.location
-    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
-    for phase, result in _phases(outcome):
-        longrepr: Any = None
-        if result == "skipped":
-            longrepr = (str(item.path), (location[1] or 0) + 1, f"Skipped: {words}")
-        elif result == "failed":
-            longrepr = words
-        keywords = dict.fromkeys(item.keywords, 1)
-        report = pytest.TestReport(item.nodeid, location, keywords, result, longrepr, phase)  # type: ignore[arg-type]
-        hook.pytest_runtest_logreport(report=report)
-    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
-
-
-def _phases(outcome: str) -> Iterator[tuple[str, str]]:
-    if outcome == "error":
-        yield "setup", "failed"
-    else:
-        yield "setup", "passed"
-        yield "call", outcome
-    yield "teardown", "passed"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 from bench.errors import RecordError
 from bench.files import canonical_json
 from bench.records.base import Record
+from bench.records.blocks import MachineState
 
 __all__ = ["SIDES", "Block", "BlockPair", "Pair", "RawFile", "Side", "difference_of", "invalid_share"]
 
@@ -70,7 +72,15 @@ class Pair(Record):
     blocks: tuple[BlockPair, ...]
     """The pairs of blocks, in order."""
     steal_share: float | None = None
-    """The share of all cores' time that other machines took meanwhile."""
+    """The share of all cores' time that other machines took meanwhile; of files of before, see `before` and `after`."""
+    before: MachineState | None = None
+    """The machine before the processes were started."""
+    after: MachineState | None = None
+    """And after they ended."""
+    own_cpu_s: float | None = None
+    """Processor time of both processes and of the gate meanwhile, in seconds."""
+    num_cores: int | None = None
+    """Cores that the ticks of the machine's states count."""
     failed_side: Side | None = None
     """The side that crashed, hung or raised; then there are no blocks."""
     failure: str | None = None
@@ -106,39 +116,44 @@ class RawFile:
     """The pairs of a gate, one JSON object a line; what was cut off by a kill is passed over and measured again.
 
     Args:
-        path: The file; made when the first pair is added.
+        path: The file; its first line is written at once.
         settings: What must be equal for pairs of an earlier run to count: seed, sides, rows. They are the first line.
 
     Raises:
-        RecordError: The file belongs to another gate, or is broken.
+        RecordError: The file belongs to another gate, is broken, or cannot be read or written.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self.path = path
         self.pairs: list[Pair] = []
         header = canonical_json({"settings": settings})
-        if path.is_file():
-            whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-            lines = whole.splitlines()
-            if lines and lines[0] != header:
-                raise RecordError(
-                    f"holds the blocks of another gate{_other(lines[0], header)}; name another --out, or remove it",
-                    path=path,
-                )
-            self.pairs = [Pair.parse(json.loads(line), path=path) for line in lines[1:]]
+        whole = _whole_lines(path)
+        lines = whole.splitlines()
+        if lines and lines[0] != header:
+            raise RecordError(
+                f"holds the blocks of another gate{_other(lines[0], header)}; remove it, or name another --out",
+                path=path,
+            )
+        self.pairs = [_pair(line, number, path) for number, line in enumerate(lines[1:], start=2)]
+        with _writing(path):
             if lines:
-                os.truncate(path, len(whole.encode()) + 1)
+                os.truncate(path, len(whole.encode()))
                 return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._append(header, "w")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(header, "w")
 
     def of(self, row: str) -> list[Pair]:
         """The pairs of a row, in the order they were measured."""
         return [pair for pair in self.pairs if pair.row == row]
 
     def add(self, pair: Pair) -> None:
-        """Keeps a pair; it is on disk when this returns."""
-        self._append(canonical_json(pair.as_json()), "a")
+        """Keeps a pair; it is on disk when this returns.
+
+        Raises:
+            RecordError: The file cannot be written.
+        """
+        with _writing(self.path):
+            self._append(canonical_json(pair.as_json()), "a")
         self.pairs.append(pair)
 
     def _append(self, line: str, mode: str) -> None:
@@ -146,6 +161,36 @@ class RawFile:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _whole_lines(path: Path) -> str:
+    """The lines of a file up to the last one that is whole; none where there is no file."""
+    try:
+        whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    except (FileNotFoundError, NotADirectoryError):  # a parent that is no folder is found when it is written
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error.strerror})"
+        raise RecordError(f"{reason}; remove it, or name another --out", path=path) from error
+    return whole + end
+
+
+def _pair(line: str, number: int, path: Path) -> Pair:
+    try:
+        return Pair.parse(json.loads(line))
+    except (ValueError, TypeError, RecursionError, RecordError) as error:
+        first = str(error).partition("\n")[0]
+        raise RecordError(
+            f"line {number} is no pair of processes ({first}); remove it, or name another --out", path=path
+        ) from error
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(f"cannot be written ({error.strerror}); name another --out", path=path) from error
 
 
 def _other(found: str, wanted: str) -> str:

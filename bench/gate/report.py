@@ -155,7 +155,8 @@ def table(rows: Sequence[RowReport]) -> list[list[str]]:
 def _line(report: RowReport) -> list[str]:
     decision = report.decision
     look = decision.looks[-1] if decision is not None and decision.looks else None
-    words: str = report.verdict if decision is None or not decision.is_improved else "OK, improved"
+    is_improved = report.verdict == "OK" and decision is not None and decision.is_improved  # memory may have grown
+    words: str = "OK, improved" if is_improved else report.verdict
     if decision is not None and decision.is_suspect:
         words += ", suspect"
     words = "only in head" if report.is_new else f"{words} (ignored)" if report.ignored else words

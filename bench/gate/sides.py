@@ -15,7 +15,7 @@ import tarfile
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bench.errors import BenchError, UsageError
 from bench.files import digest_of
@@ -23,14 +23,28 @@ from bench.gate.collect import Launch
 from bench.gate.config import Row
 from bench.gate.git import commit_of, git
 
-__all__ = ["BuildError", "Prepared", "launch_of", "parse_side", "prepare"]
+__all__ = ["BuildError", "Prepared", "launch_of", "parse_side", "prepare", "target_file"]
 
 Kind = Literal["rev", "env", "path"]
 _READY = ".ready"
 _LIST = """
-import importlib.metadata as m, json, sys
-print(json.dumps([sys.version.split()[0], ["%s==%s" % (d.metadata["Name"], d.version) for d in m.distributions()]]))
+import hashlib, importlib.metadata as m, json, os, sys
+from urllib.parse import unquote, urlparse
+packages, folders = [], []
+for d in m.distributions():
+    record = hashlib.sha256((d.read_text("RECORD") or "").encode()).hexdigest()
+    packages.append("%s==%s %s" % (d.metadata["Name"], d.version, record))
+    url = json.loads(d.read_text("direct_url.json") or "{}")
+    if url.get("dir_info", {}).get("editable"):
+        folders.append(unquote(urlparse(url["url"]).path))
+standard = os.path.dirname(os.__file__)
+for p in sys.path:
+    if os.path.isdir(p) and not p.startswith(standard) and not p.endswith(("site-packages", "dist-packages")):
+        folders.append(os.path.abspath(p))
+print(json.dumps([sys.version.split()[0], packages, folders]))
 """
+"""Asks an interpreter for its version, its packages with a hash of their files, and the folders that it imports from
+without having installed them: editable packages, and what PYTHONPATH and .pth files name."""
 
 
 class BuildError(BenchError):
@@ -52,6 +66,8 @@ class Prepared:
     """What every row is called with here: of a submission, its folder and that of caches."""
     is_installed: bool = False
     """The code under test is in the interpreter's environment, not in the folder."""
+    sources: tuple[Path, ...] = ()
+    """Folders that it imports from and whose content its facts do not fix."""
 
 
 def parse_side(text: str) -> tuple[Kind, str]:
@@ -90,8 +106,15 @@ def prepare(text: str, *, repository: Path, cache: Path, install: tuple[str, ...
             raise UsageError(f"there is no interpreter {value!r}")
         # Not resolved: the link of an environment is what makes it one.
         python = os.path.abspath(found)  # noqa: PTH100
-        facts = {"python": python, **_packages(python)}
-        return Prepared(name=text, python=python, folder=repository, facts=facts, is_installed=True)
+        packages = _packages(python)
+        return Prepared(
+            name=text,
+            python=python,
+            folder=repository,
+            facts={"python": python, **packages.facts},
+            is_installed=True,
+            sources=(repository, *packages.folders),
+        )
     if kind == "path":
         folder = Path(value).resolve()
         if not (folder / "submission.toml").is_file():
@@ -120,7 +143,8 @@ def _revision(text: str, revision: str, repository: Path, cache: Path, install: 
             for command in install:
                 _run(command.replace("{python}", shlex.quote(python)), tree, text)
             (home / _READY).touch()
-    return Prepared(name=text, python=python, folder=tree, facts={"commit": commit, "python": python})
+    facts = {"commit": commit, "python": python, **_packages(python).facts}
+    return Prepared(name=text, python=python, folder=tree, facts=facts)
 
 
 def _export(repository: Path, commit: str, tree: Path, name: str) -> None:
@@ -148,22 +172,33 @@ def _make_environment(folder: Path) -> None:
     (packages / "bench_gate_shared.pth").write_text("\n".join(dict.fromkeys(shared)) + "\n", encoding="utf-8")
 
 
+class _Packages(NamedTuple):
+    """What an interpreter imports."""
+
+    facts: dict[str, str]
+    """Its version, that of its torch, and a digest of all its packages: what a comparison belongs to."""
+    folders: tuple[Path, ...]
+    """Folders that it imports from without having installed them."""
+
+
 @lru_cache(maxsize=16)
-def _packages(python: str) -> dict[str, str]:
-    """The version of an interpreter, of its torch, and a digest of all its packages: what a comparison belongs to.
+def _packages(python: str) -> _Packages:
+    """The packages of an interpreter.
 
     Raises:
-        BuildError: It does not run.
+        BuildError: It does not run, or is none.
     """
     try:
         done = subprocess.run([python, "-c", _LIST], capture_output=True, text=True, check=True)  # noqa: S603
+        version, packages, folders = json.loads(done.stdout)
     except (OSError, subprocess.CalledProcessError) as error:
         last = str(getattr(error, "stderr", None) or error).strip().rpartition("\n")[2]
         raise BuildError(f"the interpreter does not run: {last}", path=python) from error
-    version, packages = json.loads(done.stdout)
+    except (ValueError, TypeError) as error:
+        raise BuildError("is no Python interpreter; name one, such as env:.venv/bin/python", path=python) from error
     facts = {"version": version, "packages": digest_of(sorted(packages))[:12]}
-    torch = [package.partition("==")[2] for package in packages if package.startswith("torch==")]
-    return facts | ({"torch": torch[0]} if torch else {})
+    torch = [package.split()[0].partition("==")[2] for package in packages if package.startswith("torch==")]
+    return _Packages(facts | ({"torch": torch[0]} if torch else {}), tuple(Path(folder) for folder in folders))
 
 
 def _digest(folder: Path) -> str:
@@ -179,6 +214,13 @@ def _run(command: str, folder: Path, name: str) -> None:
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-3:]
         raise BuildError(f"{name}: `{command}` failed with exit code {done.returncode}: {' | '.join(last)}")
+
+
+def target_file(side: Prepared, row: Row) -> Path | None:
+    """The file that a row's target names, in a side; None where it names a module."""
+    test = row.target.removeprefix("pytest:")
+    place = test.partition("::")[0] if test != row.target else test.rpartition(":")[0]
+    return side.folder / place if place.endswith(".py") else None
 
 
 def launch_of(side: Prepared, row: Row, import_from: tuple[str, ...]) -> Launch:

@@ -19,10 +19,21 @@ import numpy as np
 from bench.gate.collect import Launch, SideError, Timing, measure_pair, started
 from bench.gate.config import Row
 from bench.gate.decision import Decision, Levels, decide, looks_for, tolerance_of
+from bench.gate.disturbances import disturbances
 from bench.gate.process import WorkerError
 from bench.gate.raw import SIDES, Pair, RawFile, Side, difference_of, invalid_share, valid_blocks
 
-__all__ = ["EXIT_CODES", "RowReport", "Suite", "SuiteVerdict", "absent", "compare_outputs", "judge", "suite_verdict"]
+__all__ = [
+    "EXIT_CODES",
+    "RowReport",
+    "Suite",
+    "SuiteVerdict",
+    "absent",
+    "compare_outputs",
+    "gone",
+    "judge",
+    "suite_verdict",
+]
 
 SuiteVerdict = Literal["OK", "REGRESSION", "INCONCLUSIVE", "INVALID", "MISMATCH"]
 EXIT_CODES: dict[SuiteVerdict, int] = {"OK": 0, "REGRESSION": 1, "INCONCLUSIVE": 0, "INVALID": 4, "MISMATCH": 5}
@@ -182,6 +193,11 @@ def absent(row: Row, *, in_base: bool, in_head: bool) -> RowReport:
     return RowReport(row=row, verdict="INVALID", reasons=("neither base nor head has it",))
 
 
+def gone(row: Row) -> RowReport:
+    """What is said of a row that only base lists: a benchmark does not go away by itself."""
+    return RowReport(row=row, verdict="REGRESSION", reasons=("exists in base only",))
+
+
 def _failed(row: Row, side: Side, message: str) -> RowReport:
     words = f"{side} failed in {_FAILURES} processes in a row: {message}"
     return RowReport(row=row, verdict="REGRESSION" if side == "head" else "INVALID", reasons=(words,))
@@ -245,7 +261,9 @@ def judge(
     reports = {}
     for row in rows:
         if row.name in over:
-            reports[row.name] = replace(over[row.name], pairs=by_row[row.name])
+            ended_so = over[row.name]
+            reasons = (*ended_so.reasons, *disturbances(by_row[row.name]))
+            reports[row.name] = replace(ended_so, pairs=by_row[row.name], reasons=reasons)
             continue
         decision = decisions.get(row.name)
         report = RowReport(row=row, verdict="INCONCLUSIVE", decision=decision, pairs=by_row[row.name])
@@ -253,7 +271,7 @@ def judge(
             report = replace(report, verdict=decision.verdict)
         if decision is not None and decision.looks and (grown := _memory_growth(report)):
             report = replace(report, verdict="REGRESSION", reasons=(grown,))
-        reports[row.name] = report
+        reports[row.name] = replace(report, reasons=(*report.reasons, *disturbances(report.pairs)))
     return reports
 
 

@@ -9,6 +9,7 @@ arguments, and may give it two attributes: `synchronize`, called before a clock 
 returns numbers which base and head must agree on, as a list of rows. Where there is a `synchronize`, the steps of a
 block run back to back and have one time together, for waiting after each would measure the launch too. A target
 `pytest:FILE.py::TEST` is a test, whose fixture `benchmark` or `gate_step` gives the step; see `worker_pytest.py`.
+`tests:` makes no step: the answer has the marked tests of a side.
 """
 
 from __future__ import annotations
@@ -68,9 +69,12 @@ def main() -> None:
 def _make(request: dict[str, Any], desk: _Desk) -> None:
     """Makes the step and serves it until it is no longer needed."""
     kind, _, rest = request["target"].partition(":")
-    if kind == "pytest":
+    if kind in ("pytest", "tests"):
         in_test = _module("bench_gate_worker_pytest", os.path.join(os.path.dirname(__file__), "worker_pytest.py"))  # noqa: PTH118, PTH120 - a script without bench
-        in_test.run(rest, desk.serve, MissingError)
+        if kind == "tests":
+            desk.answer(in_test.collected(**request["arguments"]))
+        else:
+            in_test.run(rest, desk.serve, MissingError)
     else:
         desk.serve(_loaded(request["target"])(**request["arguments"]))
 

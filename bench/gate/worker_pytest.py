@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["run"]
+__all__ = ["collected", "run"]
 
 Step = Callable[[], Any]
 _NEUTRAL = {
@@ -54,6 +54,55 @@ def run(test: str, serve: Callable[[Step], None], missing: type[Exception]) -> N
     raise RuntimeError(words)
 
 
+def collected(words: Sequence[str], root: str) -> dict[str, Any]:
+    """The ids of all tests that are marked as benchmarks, and why others could not be collected.
+
+    Args:
+        words: The arguments of pytest.
+        root: The folder that ids begin in.
+
+    Raises:
+        RuntimeError: Nothing was collected: an argument is unknown here, or a `conftest.py` raises.
+    """
+    plugin = _Collection()
+    code = pytest.main([*words, "--collect-only", "-q", f"--rootdir={root}"], plugins=[plugin])
+    if plugin.tests is None:
+        raise RuntimeError(f"pytest ended with {code!r}")
+    return {"tests": plugin.tests, "fault": plugin.words}
+
+
+def _prepare_marks(config: pytest.Config) -> None:
+    """Declares the marker, and keeps the gate's own plugin still where the project's addopts switch it on."""
+    config.addinivalue_line("markers", "bench_gate(tolerance=0.03): a benchmark that `bench gate` can compare")
+    if hasattr(config.option, "bench_gate"):
+        config.option.bench_gate = False
+
+
+class _Collection:
+    """The plugin of a run that collects."""
+
+    def __init__(self) -> None:
+        self.tests: list[str] | None = None
+        """The marked tests; None before they are collected."""
+        self.words = ""
+        """Why some cannot be collected."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Declares the marker."""
+        _prepare_marks(config)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keeps the marked tests that -k and -m leave."""
+        self.tests = [item.nodeid for item in items if item.get_closest_marker("bench_gate")]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keeps why a file cannot be collected."""
+        if report.failed:
+            self.words = self.words or f"{report.nodeid}: {report.longreprtext.strip().rpartition(chr(10))[2]}"
+
+
 class _OneTest:
     """The plugin of such a run: leaves one test, offers the fixtures, and keeps why the test failed."""
 
@@ -67,9 +116,7 @@ class _OneTest:
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Makes both fixtures give their step to this run."""
-        config.addinivalue_line("markers", "bench_gate(tolerance=0.03): a benchmark that `bench gate` can compare")
-        if hasattr(config.option, "bench_gate"):
-            config.option.bench_gate = False  # where the project's addopts switch it on
+        _prepare_marks(config)
         try:
             from pytest_benchmark.fixture import BenchmarkFixture
         except ImportError:

@@ -15,7 +15,7 @@ from bench.measure.kernel import lines_of
 from bench.records.blocks import MachineState
 from bench.records.result import Scalar
 
-__all__ = ["GpuCounters", "complaints", "read_state", "steal_share", "why_invalid"]
+__all__ = ["GpuCounters", "complaints", "read_state", "why_invalid"]
 
 T = TypeVar("T")
 
@@ -207,13 +207,6 @@ def complaints(states: Collection[tuple[MachineState, MachineState]], *, own_cpu
     if any(state.num_foreign for pair in states for state in pair):
         said.append("Other processes computed on the GPU: it was shared.")
     return said
-
-
-def steal_share(before: MachineState, after: MachineState) -> float | None:
-    """The share of all cores' time that other virtual machines took meanwhile; None where it is not told."""
-    states = [(before, after)]
-    steal, total = _total(states, "steal_ticks"), _total(states, "total_ticks")
-    return None if steal is None or total is None else steal / max(1, total)
 
 
 def _total(states: Collection[tuple[MachineState, MachineState]], name: str) -> int | None:

@@ -180,6 +180,89 @@ def test_rows_that_one_side_lacks(repository: Path) -> None:
     assert "new: exists in base only" in dropped.stderr
 
 
+def test_rows_that_only_base_lists_are_asked_for_by_nobody_who_names_rows(repository: Path) -> None:
+    """With --row nothing is said of them, without it each of them fails."""
+    (repository / "gate.toml").write_text(CONFIG + '[[rows]]\nname = "old"\ntarget = "steps.py:busy"\n')
+    _commit(repository, "two")
+    (repository / "gate.toml").write_text(CONFIG)
+    _commit(repository, "one")
+    words = ["--base", "rev:two", "--head", "rev:one", "--budget", "0.0001"]
+
+    named = _gate(repository, *words, "--row", "busy", "--out", "named")
+    assert named.returncode == 0, named.stderr
+    assert "old" not in named.stderr
+    every = _gate(repository, *words, "--out", "every")
+    assert every.returncode == 1
+    assert "old: exists in base only" in every.stderr
+
+
+def test_a_broken_configuration_of_a_revision_is_said_and_the_gate_goes_on(repository: Path) -> None:
+    """Else the change that mends it could never be gated."""
+    (repository / "gate.toml").write_text("rows = 3\n")
+    _commit(repository, "broken")
+    (repository / "gate.toml").write_text(CONFIG)
+    _commit(repository, "mended")
+    done = _gate(repository, "--base", "rev:broken", "--head", "rev:mended", "--budget", "0.0001")
+
+    assert done.returncode == 0, done.stderr
+    assert "base's own configuration cannot be read" in done.stderr
+    assert "rows that only base has are not looked for" in done.stderr
+
+
+def test_other_code_under_an_interpreter_is_another_gate(repository: Path) -> None:
+    """No commit fixes it: pairs of one file are no pairs of the next, a module that it imports counts too."""
+    (repository / "gate.toml").write_text(CONFIG.replace("steps.py:busy", "target.py:busy"))
+    (repository / "target.py").write_text("from steps import busy\n")
+    python = repository.parent / "script"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    python.chmod(0o755)
+    words = ["--base", f"env:{python}", "--head", f"env:{python}", "--budget", "0.0001"]
+    assert _gate(repository, *words).returncode == 0
+    assert _gate(repository, *words).returncode == 0
+
+    for file, said in (("steps.py", "(another code)"), ("target.py", "(another code and targets)")):
+        content = (repository / file).read_text()
+        (repository / file).write_text(content + "# other code\n")
+        done = _gate(repository, *words)
+        assert done.returncode == 4
+        assert said in done.stderr
+        (repository / file).write_text(content)
+
+
+def test_where_revisions_import_from_makes_another_gate(repository: Path) -> None:
+    """And so do the commands that make them ready."""
+    assert _gate(repository, *_sides("same"), "--budget", "0.0001").returncode == 0
+    for more, said in (('import_from = ["src"]', "import_from"), ('install = ["true"]', "install")):
+        (repository / "gate.toml").write_text(more + CONFIG)
+        done = _gate(repository, *_sides("same"), "--budget", "0.0001")
+
+        assert done.returncode == 4
+        assert said in done.stderr
+
+
+@pytest.mark.parametrize("command", ["gate", "bisect"])
+def test_a_folder_that_cannot_be_written_is_a_sentence_and_exit_code_4(repository: Path, command: str) -> None:
+    """1 is an answer: a REGRESSION, or nothing to find."""
+    (repository / "file").touch()
+    sides = _sides("slow") if command == "gate" else ["--good", "base", "--bad", "slow", "--row", "busy"]
+    variables = {**os.environ, "BENCH_CACHE_DIR": str(repository.parent / "cache")}
+    words = [sys.executable, "-m", "bench", command, *sides, "--out", "file/out"]
+    done = subprocess.run(words, cwd=repository, env=variables, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 4
+    assert "pairs.jsonl: cannot be written (Not a directory); name another --out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_summary_of_the_step_that_cannot_be_written_is_a_note(repository: Path) -> None:
+    """The verdict stands without it."""
+    variables = {"GITHUB_STEP_SUMMARY": str(repository / "nowhere" / "summary.md")}
+    done = _gate(repository, *_sides("same"), "--budget", "0.0001", environment=variables)
+
+    assert done.returncode == 0, done.stderr
+    assert "summary.md cannot be written (No such file or directory)" in done.stderr
+
+
 def test_a_killed_gate_resumes_from_its_raw_blocks(repository: Path) -> None:
     """The pairs that are on disk are not measured again, and end with the same order of sides."""
     raw = repository / "bench-gate" / "pairs.jsonl"
@@ -218,6 +301,9 @@ def test_a_budget_ends_with_inconclusive_and_never_with_a_verdict(repository: Pa
         ([*_sides("same"), "--row", "busi"], "there is no row 'busi': did you mean busy"),
         (["--base", "env:/nowhere/python", "--head", "rev:base"], "there is no interpreter"),
         (["--base", "path:/nowhere", "--head", "path:/nowhere"], "is no submission"),
+        (["--base", "path:/nowhere", "--head", "rev:base"], "a submission is compared with another"),
+        ([*_sides("same"), "--budget", "nan"], "'nan' is no number"),
+        (["--recompute", "gate.toml", "--history", "h", "--row", "busy"], "leave out --row, --history"),
     ],
 )
 def test_wrong_usage_is_a_sentence_and_exit_code_2(repository: Path, words: list[str], message: str) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from gate.made import run
 
 from bench.cli.main import cli
+from bench.errors import RecordError
 from bench.gate.history import add, read
 from bench.records.result import Cost, Result
 from bench.store import Store
@@ -37,11 +38,17 @@ def _bench(*words: str) -> Any:
 def fill(tmp_path: Path, make_result: Callable[..., Result]) -> Callable[..., Path]:
     """A function that stores one run a day with these speeds."""
 
-    def stored(speeds: list[float], *, fingerprint: str | None = "m1", **fields: Any) -> Path:
+    def stored(
+        speeds: list[float],
+        *,
+        fingerprint: str | None = "m1",
+        cost: tuple[str, str] = ("throughput_img_s", "img/s"),
+        **fields: Any,
+    ) -> Path:
         store = Store(tmp_path / "results")
         for day, speed in enumerate(speeds):
             environment = {"cpu": "A", **({} if fingerprint is None else {"fingerprint": fingerprint})}
-            costs = {"throughput_img_s": Cost(value=speed, unit="img/s", device="A")}
+            costs = {cost[0]: Cost(value=speed, unit=cost[1], device="A")}
             now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
             store.add(make_result(now=now, environment=environment, costs=costs, **fields))
         return tmp_path / "results"
@@ -63,11 +70,31 @@ def test_a_slowdown_in_the_store_is_proposed(fill: Callable[..., Path]) -> None:
     assert done.output == again.output
     line = next(line for line in done.stdout.splitlines() if "acme/vit" in line)
     assert "2026-01-13T00:00:00Z\t2026-01-14T00:00:00Z\t+1" in line
-    assert "bench gate --base rev:" in done.stderr
+    assert "to know: bench throughput submissions/acme/vit --protocol shapes10-val" in done.stderr
+    assert "--rerun" in done.stderr
     content = json.loads(_bench("screen", "--results", str(results), "--json").stdout)
     assert content["num_screened"] == 1
     (found,) = content["proposals"]
     assert found["slowdown"] == pytest.approx(1 / 0.9 - 1, abs=0.01)
+
+
+def test_a_slower_latency_is_proposed_too(fill: Callable[..., Path]) -> None:
+    """Milliseconds are times: more is slower."""
+    speeds = [1e4 / speed for speed in _speeds(24, 12, 0.8)]
+    results = fill(speeds, cost=("latency_p50_ms", "ms"))
+    (found,) = json.loads(_bench("screen", "--results", str(results), "--json").stdout)["proposals"]
+
+    assert "latency_p50_ms" in found["name"]
+    assert found["slowdown"] == pytest.approx(0.25, abs=0.01)
+    assert 0.005 < found["before"]["seconds"] < 0.02
+
+
+def test_no_number_is_no_tolerance(tmp_path: Path) -> None:
+    """NaN lies in no range."""
+    done = _bench("screen", "--results", str(tmp_path), "--tolerance", "nan")
+
+    assert done.exit_code == 2
+    assert "no number" in done.stderr
 
 
 @pytest.mark.parametrize("fingerprint", ["m2", None])
@@ -131,18 +158,47 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 SIDES = ("gate", "--base", "rev:HEAD", "--head", "rev:HEAD")
 
 
-def test_a_gate_adds_itself_to_a_history_and_is_advised_by_it(project: Path) -> None:
-    """One line a run; with fewer than eight runs it says how many there are."""
-    first = _bench(*SIDES, "--history", "history.jsonl")
-    again = _bench(*SIDES, "--history", "history.jsonl", "--baseline", "history.jsonl", "--budget", "1")
+def test_a_measurement_enters_a_history_once_and_does_not_advise_itself(project: Path) -> None:
+    """The same pairs again add no line and are no earlier run; other pairs are."""
+    words = ("--history", "history.jsonl")
+    first = _bench(*SIDES, *words)
+    again = _bench(*SIDES, *words, "--baseline", "history.jsonl")
 
     assert first.exit_code == again.exit_code == 0, first.output
-    assert "Baseline: busy: the baseline has 1 runs of it, at least 8 are needed" in again.stderr
+    assert "history.jsonl has these pairs already" in again.stderr
+    assert "Baseline: busy: the baseline has 0 runs of it, at least 8 are needed" in again.stderr
+    assert len(read(project / "history.jsonl")) == 1
+    other = _bench(*SIDES, *words, "--baseline", "bench-gate/regression.json", "--out", "other", "--seed", "1")
+    assert "the baseline has 1 runs" in other.stderr
     runs = read(project / "history.jsonl")
     assert len(runs) == 2
-    assert runs[0].rows["busy"].head_step_s == pytest.approx(runs[1].rows["busy"].head_step_s)
-    by_report = _bench(*SIDES, "--baseline", "bench-gate/regression.json")
-    assert "the baseline has 1 runs" in by_report.stderr
+    assert runs[0].pairs_digest != runs[1].pairs_digest
+
+
+def test_a_history_that_cannot_be_written_is_found_before_anything_is_measured(project: Path) -> None:
+    """Exit code 4; a broken line is found then, too."""
+    (project / "file").touch()
+    (project / "broken.jsonl").write_text("{}\n")
+    for name, words in (("file/history.jsonl", "cannot be written"), ("broken.jsonl", "line 1 is no run of a gate")):
+        done = _bench(*SIDES, "--history", name)
+
+        assert done.exit_code == 4
+        assert words in done.stderr
+    assert not (project / "bench-gate").exists()
+
+
+def test_a_history_that_fails_later_hides_no_verdict(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is shown first."""
+
+    def full(*_: object) -> None:
+        raise RecordError("cannot be written (No space left on device)", path="history.jsonl")
+
+    monkeypatch.setattr("bench.cli.gate.add", full)
+    done = _bench(*SIDES, "--history", "history.jsonl", "--budget", "0.0001")
+
+    assert done.exit_code == 4
+    assert done.stdout.splitlines()[-1] == "INCONCLUSIVE"
+    assert "No space left on device" in done.stderr
 
 
 def test_a_baseline_from_another_machine_is_refused(project: Path) -> None:

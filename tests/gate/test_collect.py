@@ -57,7 +57,7 @@ def test_a_pair_on_a_gpu_counts_what_nvml_says_of_it(tmp_path: Path, monkeypatch
 
     assert [blocks.invalid for blocks in pair.blocks] == [None, "the GPU was slowed down by heat", None]
     assert all(len(set(pids)) == 2 for pids in seen)
-    assert pair.steal_share is not None
+    assert pair.before is not None
 
 
 def test_coins_repeat_with_the_seed_and_differ_between_pairs(tmp_path: Path) -> None:
@@ -181,6 +181,30 @@ def test_blocks_of_another_gate_are_refused(tmp_path: Path) -> None:
     RawFile(tmp_path / "pairs.jsonl", {"seed": 0})
     with pytest.raises(RecordError, match="another gate"):
         RawFile(tmp_path / "pairs.jsonl", {"seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"settings":{}}\n{}\n{}\n', "line 2 is no pair of processes"),
+        (b'{"settings":{}}\n{"row":\n{}\n', "line 2 is no pair of processes"),
+        (b'{"settings":{}}\n\xff\n', "is not UTF-8 text"),
+        (None, r"cannot be read \(Is a directory\)"),
+    ],
+    ids=["no pair", "no JSON", "no text", "a folder"],
+)
+def test_a_file_of_blocks_that_is_broken_is_named_with_a_way_out(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    """The file, its line, and what to do."""
+    path = tmp_path / "pairs.jsonl"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(RecordError, match=rf"pairs\.jsonl: {words}.*; remove it, or name another --out"):
+        RawFile(path, {})
 
 
 def test_only_declared_causes_spoil_a_block(tmp_path: Path) -> None:

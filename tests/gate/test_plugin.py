@@ -158,12 +158,65 @@ def test_what_cannot_be_measured_is_no_pass(project: Path) -> None:
     assert "INCONCLUSIVE" in done.stdout
 
 
+@pytest.mark.parametrize("places", [[], ["test_speed.py"], ["test_speed.py", "test_more.py"]])
+def test_a_marked_test_that_only_base_has_fails(project: Path, places: list[str]) -> None:
+    """It does not go away by itself; neither does one that lost its mark. One that was not asked for is not missed."""
+    text = (project / "test_speed.py").read_text()
+    text = text.replace("def test_equal", "def test_renamed").replace(
+        "@pytest.mark.bench_gate\ndef test_no_step", "def test_no_step"
+    )
+    (project / "test_speed.py").write_text(text)
+    (project / "test_more.py").write_text("")
+    _git(project, "add", "-A")
+    _git(project, "commit", "-qm", "without")
+    words = ["--bench-gate", "--bench-budget", "0.0001", "-k", "equal or renamed or no_step", "-rA", *places]
+    done = _pytest(project, *words)
+
+    assert done.returncode == 1, done.stdout
+    assert "FAILED test_speed.py::test_equal" in done.stdout
+    assert "FAILED test_speed.py::test_no_step" in done.stdout
+    assert done.stdout.count("exists in base only") >= 2
+    assert "test_broken" not in done.stdout
+    report = json.loads((project / "bench-gate" / "regression.json").read_text())
+    assert {row["row"]["name"].partition("::")[2]: row["verdict"] for row in report["rows"]} == {
+        "test_renamed": "OK", "test_equal": "REGRESSION", "test_no_step": "REGRESSION",
+    }  # fmt: skip
+
+
+def test_no_marked_test_is_left(project: Path) -> None:
+    """Base's are missed also where nothing is there to be measured; without any there is no gate."""
+    (project / "test_speed.py").write_text("def test_ordinary():\n    pass\n")
+    _git(project, "commit", "-qam", "none")
+    done = _pytest(project, "--bench-gate", "-k", "equal or ordinary")
+    assert done.returncode == 1, done.stdout
+    assert "FAILED test_speed.py::test_equal" in done.stdout
+
+    nothing = _pytest(project, "--bench-gate", "-k", "ordinary", "--bench-out", "nothing")
+    assert nothing.returncode == 5
+    assert not (project / "nothing").exists()
+
+
+def test_tests_of_base_that_cannot_be_collected_are_said(project: Path) -> None:
+    """What is there is measured all the same."""
+    _git(project, "checkout", "-q", "main")
+    (project / "test_bad.py").write_text("import nowhere_to_be_found\n")
+    _git(project, "add", "-A")
+    _git(project, "commit", "-qm", "bad")
+    _git(project, "checkout", "-q", "work")
+    done = _pytest(project, "--bench-gate", "--bench-budget", "0.0001", "-k", "equal")
+
+    assert done.returncode == 0, done.stdout
+    assert "Some tests of base cannot be collected (test_bad.py: " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--bench-base", "rev:nowhere"], "there is no revision 'nowhere'"),
         (["--bench-base", "path:a/b"], "a submission has no tests"),
         (["--bench-budget", "0"], "0 minutes are not enough"),
+        (["--bench-budget", "nan"], "nan minutes are not enough"),
+        (["--bench-out", "pyproject.toml/out"], "cannot be written (Not a directory)"),
         (["-n", "2"], "run it with -n0"),
     ],
 )

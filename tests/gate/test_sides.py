@@ -113,6 +113,26 @@ def test_an_interpreter_that_does_not_run_is_a_build_error(repository: Path, tmp
         prepare(f"env:{script}", repository=repository, cache=tmp_path)
 
 
+def test_a_program_that_is_no_interpreter_is_a_build_error(repository: Path, tmp_path: Path) -> None:
+    """It ends well and says nothing."""
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+
+    with pytest.raises(BuildError, match="is no Python interpreter"):
+        prepare(f"env:{script}", repository=repository, cache=tmp_path)
+
+
+def test_folders_that_an_interpreter_imports_from_are_sources_of_its_side(repository: Path, tmp_path: Path) -> None:
+    """What PYTHONPATH names is installed nowhere; a revision's content is fixed by its commit."""
+    side = prepare(_interpreter(tmp_path / "one", 2), repository=repository, cache=tmp_path / "cache")
+    revision = prepare("rev:HEAD", repository=repository, cache=tmp_path / "cache")
+
+    assert {repository, tmp_path / "one"} <= set(side.sources)
+    assert revision.sources == ()
+    assert revision.facts["packages"]
+
+
 MODEL = """
 import torch
 from torch import nn

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from gate.made import pair
 
 from bench.files import read_json, write_atomic
 from bench.gate import suite as suite_module
+from bench.gate.ci import junit
 from bench.gate.collect import Launch, SideError, Timing
 from bench.gate.config import Row
 from bench.gate.process import WorkerError
 from bench.gate.raw import Pair, RawFile
-from bench.gate.report import GateReport, as_json, recomputed, verdict_over
+from bench.gate.report import GateReport, as_json, recomputed, table, verdict_over
 from bench.gate.suite import RowReport, Suite, absent, compare_outputs, judge
 
 Made = Callable[[str, int], Pair]
@@ -113,6 +115,15 @@ def test_memory_that_grows_is_a_regression_without_statistics(gate: Any) -> None
     assert report.verdict == "REGRESSION"
     assert report.reasons == ("peak memory grew from 100 to 120 MiB",)
     assert len(report.pairs) == 10
+
+
+def test_a_faster_head_that_takes_more_memory_is_not_called_improved(gate: Any) -> None:
+    """The verdict is a REGRESSION, whatever the times say; without the memory it is an improvement."""
+    for grown, words in ((20, "REGRESSION"), (0, "OK, improved")):
+        report = gate([f"r{grown}"], lambda row, number, mib=grown: pair(row, number, -0.2, grown_mib=mib))[f"r{grown}"]
+
+        assert report.decision.is_improved
+        assert table([report])[0][-1] == words
 
 
 def test_a_budget_ends_open_rows_inconclusive(gate: Any) -> None:
@@ -213,6 +224,18 @@ def test_a_machine_that_changed_leaves_no_verdict() -> None:
     report = GateReport(verdict="INVALID", rows=(slow,), seed=0, sides={}, machine=before, machine_after=after)
     assert report.reasons == ("the machine changed meanwhile: governor is 'powersave', was 'performance'",)
     assert report.exit_code == 4
+
+
+def test_a_machine_that_changed_makes_every_row_an_error_for_junit() -> None:
+    """Also one that is OK: nothing was decided. A MISMATCH stays a failure."""
+    verdicts: dict[str, Any] = {"a": "OK", "b": "INCONCLUSIVE", "c": "MISMATCH"}
+    rows = tuple(RowReport(row=Row(name=name, target="a.py:b"), verdict=found) for name, found in verdicts.items())
+    changed: Any = {"machine": {"cpu": "A"}, "machine_after": {"cpu": "B"}}
+    suite = ET.fromstring(junit(GateReport(verdict="MISMATCH", rows=rows, seed=0, sides={}, **changed)))  # noqa: S314
+
+    assert {case.attrib["name"]: case[-1].tag for case in suite} == {"a": "error", "b": "error", "c": "failure"}
+    assert (suite.attrib["errors"], suite.attrib["failures"], suite.attrib["skipped"]) == ("2", "1", "0")
+    assert "the machine changed meanwhile: cpu" in suite[0][-1].attrib["message"]
 
 
 @pytest.mark.parametrize(
