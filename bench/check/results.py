@@ -127,7 +127,8 @@ def _numbers(result: Result, path: Path) -> Iterator[Finding]:
             yield finding("R09", message, path, key=f"submission.claims.{name}")
     cost = result.costs.get("num_params")
     if claims.num_params is not None and cost is not None and cost.value != claims.num_params:
-        message = f"is claimed as {claims.num_params:,}, counted {cost.value:,.0f}: a declared mismatch"
+        how = "its model declares" if result.declares_costs else "counted"
+        message = f"is claimed as {claims.num_params:,}, {how} {cost.value:,.0f}: a declared mismatch"
         yield finding("R09", message, path, key="submission.claims.num_params")
 
 

@@ -54,7 +54,7 @@ def look_at_training(training: TrainingOrigin, path: Path, key: str) -> Iterator
 def has_hidden_labels(result: Result, path: Path) -> bool:
     """Whether a result is under a protocol whose labels are hidden, as far as that is known here."""
     try:
-        return _protocol_of(result, path).hidden
+        return bool(_protocol_of(result, path).hidden)
     except BenchError:
         return False
 

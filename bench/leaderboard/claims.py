@@ -44,7 +44,10 @@ def claims_of(result: Result) -> list[Claim]:
     if claims.num_params is not None and (cost := result.costs.get("num_params")) is not None:
         gap = cost.value - claims.num_params
         counts = (f"{claims.num_params:,}", f"{cost.value:,.0f}", f"{gap:+,.0f}")
-        rows.append(Claim("Parameters", *counts, *_equal(same=not gap)))
+        # Beside a submission's own code nothing can be counted that it could not change.
+        whose = ", by what its model declares" if result.declares_costs else ""
+        verdict, flagged = _equal(same=not gap)
+        rows.append(Claim("Parameters", *counts, verdict + whose, flagged))
     if claims.precision is not None and result.precision is not None:
         same = claims.precision == result.precision
         rows.append(Claim("Arithmetic", claims.precision, result.precision, "", *_equal(same=same)))

@@ -16,6 +16,8 @@ from bench.records.board import Join
 
 __all__ = ["COLUMNS", "column_of", "columns_of"]
 
+_DECLARED = "; declared by the submission where it brings code of its own"
+
 
 def _metric(name: str, title: str, *, percent: bool, digits: int, width: int = 92) -> Column:
     metric = METRICS[name]
@@ -145,7 +147,7 @@ _ALL = (
     Column(
         name="num_params",
         title="Params",
-        help="Number of parameters, in millions.",
+        help=f"Number of parameters, in millions{_DECLARED}.",
         group="cost",
         kind="number",
         source="costs.num_params.value",
@@ -158,7 +160,7 @@ _ALL = (
     Column(
         name="gmacs",
         title="GMACs",
-        help="Multiply-accumulate operations of one image, in billions.",
+        help=f"Multiply-accumulate operations of one image, in billions{_DECLARED}.",
         group="cost",
         kind="number",
         source="costs.gmacs.value",

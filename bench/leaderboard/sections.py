@@ -59,6 +59,10 @@ class _Cost(NamedTuple):
     device: str
 
 
+_COUNTED = ("num_params", "gmacs")
+"""Costs that are counted in a model, beside its own code where it has some."""
+
+
 class _Facts(NamedTuple):
     """A label and its values: one a run, each once."""
 
@@ -214,12 +218,13 @@ def _metric(name: str, result: Result, protocol: str) -> _Metric:
 def _cost(name: str, result: Result) -> _Cost:
     cost, column = result.costs[name], COLUMNS.get(name)
     known = cost.ci_low is not None and cost.ci_high is not None
+    is_declared = name in _COUNTED and result.declares_costs
     return _Cost(
         title=cost_title(name, cost.unit),
         value=column.text(cost.value) if column else f"{cost.value:,.6g}",
         unit=column.unit if column else cost.unit,
         interval=f"{cost.ci_low:,.6g}{EN_DASH}{cost.ci_high:,.6g}" if known else _range(cost),
-        device=cost.device or "",
+        device=cost.device or ("declared by the submission" if is_declared else ""),
     )
 
 

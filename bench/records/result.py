@@ -34,6 +34,8 @@ __all__ = [
 RunId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{12}$")]
 Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
 Scalar = str | int | float | bool | None
+_WITH_CODE = frozenset({"exported", "python"})
+"""Model sources that run code of the submission."""
 _ADDED_LATER = frozenset({"audits", "layers", "limits"})
 """Fields with a default that older records lack: left out where empty, so that a record keeps its text and run id."""
 
@@ -264,6 +266,11 @@ class Result(FileRecord):
     def content_digest(self) -> str:
         """The sha256 of the record without its run id."""
         return digest_of({key: value for key, value in self.as_json().items() if key != "run"})
+
+    @property
+    def declares_costs(self) -> bool:
+        """Whether parameters and multiply-adds are what the submission says: counted beside its code, which may lie."""
+        return self.submission.source in _WITH_CODE
 
     @property
     def entry(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from check.made import (
     LEDGER,
     commit,
     context,
+    edited,
     found,
     hidden_protocol,
     repository,
@@ -25,7 +27,8 @@ from bench.challenge.published import accounted, redacted
 from bench.check.changes import check_changes
 from bench.check.rules import GROUPS, RULES, explain
 from bench.errors import UsageError
-from bench.records.result import Result
+from bench.records.result import Cost, Result
+from bench.records.submission import Claims
 from bench.score import protocol_ref
 from bench.store import Store
 
@@ -115,3 +118,15 @@ def test_the_repository_passes_its_own_check() -> None:
     folders = [root / "submissions", root / "leaderboards", root / "bench" / "protocols"]
 
     assert [item for folder in folders for item in found(folder, run_model=False) if item.severity != "note"] == []
+
+
+@pytest.mark.parametrize(("source", "words"), [("timm", "counted 5"), ("python", "its model declares 5")])
+def test_a_count_beside_a_submissions_code_is_called_declared(tmp_path: Path, source: str, words: str) -> None:
+    """Nobody else counted: the code could change what is counted."""
+    path = result(tmp_path, claims=Claims(num_params=3), costs={"num_params": Cost(value=5, unit="parameters")})
+    ref = json.loads(path.read_text())["submission"] | {"source": source, "title": "Another"}
+    edited(path, submission=ref)
+    (problem,) = found(tmp_path / "results")
+
+    assert problem.rule == "R09"
+    assert f"is claimed as 3, {words}: a declared mismatch" in problem.message

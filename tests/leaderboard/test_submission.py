@@ -70,6 +70,23 @@ def test_other_claims_must_be_equal() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "device", "verdict"),
+    [
+        ("timm", "", "differs"),
+        ("python", "declared by the submission", "differs, by what its model declares"),
+        ("exported", "declared by the submission", "differs, by what its model declares"),
+    ],
+)
+def test_what_is_counted_beside_a_submissions_code_is_called_declared(source: str, device: str, verdict: str) -> None:
+    """Its own process says how many parameters it has, even where the result is verified."""
+    words = {"claims": Claims(num_params=3), "source": source}
+    (section,) = _page(_entry(run_of("net", words=words))).sections
+
+    assert {cost.title: cost.device for cost in section.costs}["Params"] == device
+    assert [claim.verdict for claim in section.claims] == [verdict]
+
+
 def test_the_ranked_run_is_the_one_that_is_shown() -> None:
     """A newer run that no board ranks does not replace it; all runs are in the history."""
     old, new = run_of("net", 450, hours=1), run_of("net", 300, hours=2)

@@ -17,6 +17,7 @@ from bench.errors import RecordError, SubmissionError, UsageError, WeightsError
 from bench.files import sha256_of_file
 from bench.models.source import MODEL_SOURCES, checked_file, open_submission, short_form
 from bench.records.names import Identifier
+from bench.records.result import Result
 
 PYTHON = 'source = "python"\nfile = "model.py"\nfactory = "build_model"\n'
 Make = Callable[..., Path]
@@ -254,3 +255,10 @@ def test_opening_does_not_import_torch(make_submission: Make) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_records_know_which_sources_run_code(make_result: Callable[..., Result]) -> None:
+    """They may not import the sources; what is counted beside a submission's code is what it declares."""
+    for name in MODEL_SOURCES:
+        ref = make_result().submission.model_copy(update={"source": name})
+        assert make_result(submission=ref).declares_costs == MODEL_SOURCES[name].runs_code
