@@ -23,7 +23,7 @@ from bench.backends.isolation import BACKEND_OF, Level, choose_isolation
 from bench.check.context import Context
 from bench.check.rule import Finding, finding, findings_of
 from bench.data.classes import class_table
-from bench.errors import BenchError, NonFiniteError, SubmissionError
+from bench.errors import BenchError, NonFiniteError
 from bench.models.keys import is_file_name
 from bench.models.source import LoadedSubmission
 
@@ -44,8 +44,6 @@ _BY_OUTCOME = {
     "oom_device": "D06",
 }
 """From the kind of a failure to the rule that it breaks; others break D01 or D02, by the phase."""
-_MOST_BYTES = 256 << 20
-"""Of the pixels of these images, which a manifest may want in any size: 4,729 pixels a side."""
 _NOT_TRIED = (
     "the model was not built: its weights do not lie in the folder, and `kwargs` are not tried in this process; "
     "`bench check --isolation none` does so"
@@ -97,8 +95,6 @@ def look_at_run(submission: LoadedSubmission, context: Context) -> DryRun:
 def _answers(submission: LoadedSubmission, session: ModelSession) -> Iterator[Finding]:
     path, claims = submission.manifest_path, submission.manifest.claims
     size = session.input.img_size
-    if NUM_IMAGES * size * size * 3 > _MOST_BYTES:
-        raise SubmissionError(f"{size:,} pixels a side are too many for {NUM_IMAGES} images", path=path, key="img_size")
     images_NHWC: Images = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, size, size, 3), np.uint8)
     logits_NC = session.logits(images_NHWC).copy()
     if not bool(np.isfinite(logits_NC).all()):

@@ -199,12 +199,12 @@ def test_a_zoos_model_with_weights_of_a_stranger_answers_in_its_own_process(tmp_
 
 
 def test_images_that_fill_the_memory_are_not_made(tmp_path: Path) -> None:
-    """A manifest may ask for any size."""
+    """A manifest cannot ask for any size."""
     made = submission(tmp_path, manifest=MANIFEST.replace("img_size = 16", "img_size = 1000000"))
     (problem,) = found(made, isolation="none")
 
-    assert problem.rule == "D02"
-    assert "1,000,000 pixels a side are too many" in problem.message
+    assert (problem.rule, problem.key) == ("L01", "input.img_size")
+    assert "less than or equal to 4096, found 1000000" in problem.message
 
 
 def test_nothing_heavy_is_imported_without_a_run(tmp_path: Path) -> None:
