@@ -604,6 +604,7 @@ def test_the_keyboard_alone_does_everything(rich: Path, open_page: OpenPage) -> 
         assert page.locator("#tray").is_visible()
         page.focus("#frontier summary")
         page.keyboard.press("Enter")
+        page.locator("#frontier li a").first.wait_for()  # the browser opens it when it paints next
         page.keyboard.press("Tab")
         assert page.evaluate(f"{focused}.closest('#frontier li') !== null")
         assert page.locator("#plot .lit").get_attribute("visibility") == "visible"
