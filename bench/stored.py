@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 from xxhash import xxh3_128_hexdigest
@@ -29,6 +30,8 @@ __all__ = [
     "result_files",
     "result_files_with_others",
 ]
+
+Named = TypeVar("Named", Blocks, Attempts)
 
 _SIDECARS = (".attempts.json", ".blocks.json", ".classes.json", ".retract.json")
 
@@ -143,11 +146,7 @@ def read_blocks(stored: Stored) -> Blocks | None:
     """
     if stored.result.blocks is None:
         return None
-    path = stored.path.with_suffix(".blocks.json")
-    blocks = Blocks.load(path)
-    if blocks.sha256() != stored.result.blocks:
-        raise RecordError("does not hold the times that the result names; restore the file", path=path)
-    return blocks
+    return _named(Blocks, stored.path.with_suffix(".blocks.json"), stored.result.blocks, "times")
 
 
 def read_attempts(stored: Stored) -> Attempts | None:
@@ -158,8 +157,16 @@ def read_attempts(stored: Stored) -> Attempts | None:
     """
     if stored.result.training is None:
         return None
-    path = stored.path.with_suffix(".attempts.json")
-    attempts = Attempts.load(path)
-    if attempts.sha256() != stored.result.training.attempts:
-        raise RecordError("does not hold the attempts that the result names; restore the file", path=path)
-    return attempts
+    return _named(Attempts, stored.path.with_suffix(".attempts.json"), stored.result.training.attempts, "attempts")
+
+
+def _named(kind: type[Named], path: Path, sha256: str, what: str) -> Named:
+    """The record beside a result that the result names by its digest.
+
+    Raises:
+        RecordError: The file is missing, broken, or another one.
+    """
+    found = kind.load(path)
+    if found.sha256() != sha256:
+        raise RecordError(f"does not hold the {what} that the result names; restore the file", path=path)
+    return found

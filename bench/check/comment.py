@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from bench.check.inert import inert_markdown
 from bench.check.rules import RULES
 from bench.errors import RecordError
+from bench.inert import inert_markdown
 
 __all__ = ["MEMBER", "Reported", "ReportedFinding", "comment", "main", "read_report"]
 

@@ -1,6 +1,6 @@
 """Reports on a check: for a terminal, for programs, for test viewers, for GitHub's annotations and for code scanning.
 
-What a stranger wrote is inert in each of them: `bench.check.inert` for lines, the writers' escapes for JSON and XML.
+What a stranger wrote is inert in each of them: `bench.inert` for lines, the writers' escapes for JSON and XML.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 from bench.check.checking import Checked
-from bench.check.inert import github_message, github_property, inert_line, inert_xml
 from bench.check.rule import Finding
 from bench.check.rules import RULES
+from bench.inert import github_message, github_property, inert_line, inert_xml
 from bench.version import __version__
 
 __all__ = ["FORMATS", "Report", "as_json"]

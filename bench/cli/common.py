@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bench.check.inert import inert_json, inert_line, inert_lines
+from bench.inert import inert_json, inert_line, inert_lines
 from bench.resources import default_cache_folder
 
 if TYPE_CHECKING:

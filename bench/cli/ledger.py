@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from bench.check.inert import inert_line
 from bench.cli.common import challenges_option, json_option, note, print_json, print_table, results_option
+from bench.inert import inert_line
 
 __all__ = ["ledger"]
 

@@ -101,7 +101,7 @@ def _interrupted() -> click.exceptions.Exit:
 
 class _ShownError(click.ClickException):
     def __init__(self, error: BenchError) -> None:
-        from bench.check.inert import inert_lines
+        from bench.inert import inert_lines
 
         super().__init__(inert_lines(str(error)))  # keys and values are those of strangers' files
         # click declares this for the class, and reads it from the instance

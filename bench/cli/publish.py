@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.check.inert import inert_line
 from bench.cli.common import default_cache_folder, json_option, note, print_json, results_option
 from bench.errors import BenchError, UsageError
+from bench.inert import inert_line
 from bench.resources import resource_folder
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from bench.files import pretty_json, write_atomic
 from bench.gate.raw import valid_blocks
 from bench.gate.report import HEADERS, GateReport, as_json, table
 from bench.gate.suite import RowReport
+from bench.inert import github_message
+from bench.leaderboard.exports import markdown_cell, markdown_text
 
 __all__ = ["github_lines", "junit", "pytest_benchmark", "sentence", "summary", "write_reports"]
 
@@ -89,32 +91,23 @@ def sentence(row: RowReport) -> str:
 
 def summary(report: GateReport) -> str:
     """The gate as Markdown, for a step summary or a comment; every verdict is in it."""
+    base, head = (markdown_cell(report.sides[side].get("name", side)) for side in ("base", "head"))
+    numeric = [0 < place < len(HEADERS) - 1 for place in range(len(HEADERS))]
     lines = [
         f"### bench gate: {report.verdict}",
         "",
-        f"{_cell(report.sides['base'].get('name', 'base'))} against {_cell(report.sides['head'].get('name', 'head'))}, "
-        f"seed {report.seed}. A positive slowdown means that head is slower.",
+        f"{base} against {head}, seed {report.seed}. A positive slowdown means that head is slower.",
         "",
-        f"| {' | '.join(HEADERS)} |",
-        f"|{' --- |' * len(HEADERS)}",
-        *(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in table(report.rows)),
-        "",
+        markdown_text(HEADERS, table(report.rows), numeric=numeric),
+        *(f"- {markdown_cell(reason)}" for reason in report.reasons),
+        *(f"- {markdown_cell(f'{row.row.name}: {reason}')}" for row in report.rows for reason in row.reasons),
     ]
-    lines += [f"- {_cell(reason)}" for reason in report.reasons]
-    lines += [f"- {_cell(row.row.name)}: {_cell(reason)}" for row in report.rows for reason in row.reasons]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return "".join(
-        f"\\{character}" if character in "\\|`*_~<>[]" else character for character in " ".join(text.split())
-    )
 
 
 def github_lines(report: GateReport) -> list[str]:
     """At most one line of each kind for a GitHub job's log."""
-    lines = [f"::error::bench gate: {_escaped(reason)}" for reason in report.reasons]
+    lines = [f"::error::bench gate: {github_message(reason)}" for reason in report.reasons]
     for kind, verdicts in (("error", ("REGRESSION", "MISMATCH", "INVALID")), ("warning", ("INCONCLUSIVE",))):
         names = [
             f"{row.row.name} {row.verdict}"
@@ -122,12 +115,8 @@ def github_lines(report: GateReport) -> list[str]:
             if row.verdict in verdicts and not row.ignored and not row.is_new
         ]
         if names:
-            lines.append(f"::{kind}::bench gate: {_escaped(', '.join(names))}")
+            lines.append(f"::{kind}::bench gate: {github_message(', '.join(names))}")
     return lines
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def pytest_benchmark(report: GateReport, now: str) -> dict[str, Any]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 from bench.errors import BenchError, RecordError
 from bench.files import canonical_json, digest_of, read_json
 from bench.gate.machine import software_of
-from bench.gate.raw import Side, valid_blocks
+from bench.gate.raw import Side, valid_blocks, writing
 from bench.gate.report import GateReport, recomputed
 from bench.gate.suite import RowReport
 from bench.records.base import FileRecord, Record
@@ -109,7 +107,7 @@ def prepare(path: Path) -> None:
     has_runs = path.is_file()
     if has_runs:
         _runs_in(path)
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+" if has_runs else "ab") as file:
             if has_runs:
@@ -126,19 +124,11 @@ def add(path: Path, run: PastRun) -> bool:
     prepare(path)
     if run.pairs_digest is not None and run.pairs_digest in {past.pairs_digest for past in _runs_in(path)}:
         return False
-    with _writing(path), path.open("a", encoding="utf-8") as file:
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(canonical_json(run.as_json()) + "\n")
         file.flush()
         os.fsync(file.fileno())
     return True
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RecordError(f"cannot be written ({error.strerror or error})", path=path) from error
 
 
 def read(path: Path) -> list[PastRun]:

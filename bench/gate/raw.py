@@ -16,10 +16,11 @@ from bench.files import canonical_json
 from bench.records.base import Record
 from bench.records.blocks import MachineState
 
-__all__ = ["SIDES", "Block", "BlockPair", "Pair", "RawFile", "Side", "difference_of", "invalid_share"]
+__all__ = ["SIDES", "Block", "BlockPair", "Pair", "RawFile", "Side", "difference_of", "invalid_share", "writing"]
 
 Side = Literal["base", "head"]
 SIDES: tuple[Side, Side] = ("base", "head")
+_ANOTHER = "; name another --out"
 MIN_VALID = 0.8
 """A pair with a smaller share of valid pairs of blocks is measured again, with fresh coins."""
 
@@ -71,8 +72,6 @@ class Pair(Record):
     """Both sides were steady before the first block."""
     blocks: tuple[BlockPair, ...]
     """The pairs of blocks, in order."""
-    steal_share: float | None = None
-    """The share of all cores' time that other machines took meanwhile; of files of before, see `before` and `after`."""
     before: MachineState | None = None
     """The machine before the processes were started."""
     after: MachineState | None = None
@@ -135,7 +134,7 @@ class RawFile:
                 path=path,
             )
         self.pairs = [_pair(line, number, path) for number, line in enumerate(lines[1:], start=2)]
-        with _writing(path):
+        with writing(path, _ANOTHER):
             if lines:
                 os.truncate(path, len(whole.encode()))
                 return
@@ -152,7 +151,7 @@ class RawFile:
         Raises:
             RecordError: The file cannot be written.
         """
-        with _writing(self.path):
+        with writing(self.path, _ANOTHER):
             self._append(canonical_json(pair.as_json()), "a")
         self.pairs.append(pair)
 
@@ -186,11 +185,20 @@ def _pair(line: str, number: int, path: Path) -> Pair:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path, advice: str = "") -> Iterator[None]:
+    """Turns a file that cannot be written into a sentence.
+
+    Args:
+        path: The file.
+        advice: What the user can do, behind the sentence.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
     try:
         yield
     except OSError as error:
-        raise RecordError(f"cannot be written ({error.strerror}); name another --out", path=path) from error
+        raise RecordError(f"cannot be written ({error.strerror or error}){advice}", path=path) from error
 
 
 def _other(found: str, wanted: str) -> str:

@@ -14,9 +14,9 @@ from click.testing import Result as Invoked
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.check.inert import github_message, github_property, inert_line, inert_markdown
 from bench.check.rules import RULES
 from bench.cli.main import cli
+from bench.inert import github_message, github_property, inert_line, inert_markdown
 
 # The part of SARIF 2.1.0 that code scanning needs:
 # https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
