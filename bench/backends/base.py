@@ -83,6 +83,11 @@ class ModelSession(ABC):
             DeviceError: The device's memory is too small for the batch.
         """
 
+    @property
+    def num_ahead(self) -> int:
+        """How many batches it should have been given when the answer to an earlier one is waited for."""
+        return 2
+
     def logits(self, images_NHWC: Images) -> Logits:
         """The model's answers to one batch; errors as those of `submit`."""
         return self.submit(images_NHWC)()

@@ -8,13 +8,12 @@ runs in here and may say it in its place.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import resource
 import select
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from bench.backends.base import ModelSession, PendingLogits
     from bench.models.source import LoadedSubmission
     from bench.sandbox.frames import Frame, Kind
+    from bench.sandbox.memory import ReadableSlots
 
 _NUM_TEXT = 4000
 
@@ -43,6 +43,7 @@ def main() -> int:
     from bench.errors import BenchError
     from bench.measure.environment import environment
     from bench.sandbox.frames import Kind
+    from bench.sandbox.memory import ReadableSlots
 
     channel = _Channel(questions, replies)
     device = device_type(config["spec"]["device"])
@@ -51,10 +52,11 @@ def main() -> int:
     try:
         if device == "cuda":
             _need_cuda()
-        with _session(config, channel) as session, _mapped(memory) as pixels:
+        with _session(config, channel) as session:
+            slots = ReadableSlots(memory)
             ready = {"num_params": session.num_params, "input": session.input.as_json(), "notes": list(session.notes)}
             channel.say(Kind.READY, 1, ready)
-            _serve(session, channel, pixels, depth=2 if device == "cuda" else 0)
+            _serve(session, channel, slots, depth=2 if device == "cuda" else 0)
     except BenchError as error:
         path = None if error.path is None else str(error.path)
         _fail(channel, type(error).__name__, error.message, path, error.key)
@@ -69,17 +71,23 @@ class _Channel:
     """The way to the parent and back."""
 
     def __init__(self, questions: int, replies: int) -> None:
-        from bench.sandbox.frames import FrameReader, frame
+        from bench.sandbox.frames import FrameReader, header
 
         self._questions, self._replies = questions, replies
         self._reader = FrameReader(questions, lambda _: None)
-        self._frame = frame
+        self._header = header
 
-    def say(self, kind: Kind, sequence: int, payload: Any = b"", number: int = 0) -> None:
-        """Sends a frame."""
-        rest = memoryview(self._frame(kind, sequence, number, payload))
+    def say(self, kind: Kind, sequence: int, payload: Sequence[Any] | dict[str, Any] = (), number: int = 0) -> None:
+        """Sends a frame whose payload is JSON, or consists of buffers of bytes."""
+        parts = [json.dumps(payload).encode()] if isinstance(payload, dict) else payload
+        head = self._header(kind, sequence, number, sum(len(part) for part in parts))
+        rest = [memoryview(part) for part in (head, *parts)]
         while rest:
-            rest = rest[os.write(self._replies, rest) :]
+            count = os.writev(self._replies, rest)
+            while rest and count >= len(rest[0]):
+                count -= len(rest.pop(0))
+            if rest:
+                rest[0] = rest[0][count:]
 
     def has_more(self) -> bool:
         """Whether a question waits already."""
@@ -136,27 +144,27 @@ def _submission(config: dict[str, Any]) -> LoadedSubmission:
     )
 
 
-def _serve(session: ModelSession, channel: _Channel, mapped: mmap.mmap, *, depth: int) -> None:
+def _serve(session: ModelSession, channel: _Channel, slots: ReadableSlots, *, depth: int) -> None:
     """Answers questions in order; with a device of its own, the next batch is given to it before the last is fetched.
 
     Args:
         session: The model.
         channel: The way to the parent.
-        mapped: The shared memory, read-only.
+        slots: The batches.
         depth: How many batches may be with the device.
     """
     import numpy as np
 
     from bench.errors import BenchError
-    from bench.sandbox.frames import BatchPlace, Kind
-    from bench.sandbox.memory import readable_pixels
+    from bench.sandbox.frames import Kind, unpacked
 
-    working: deque[tuple[int, PendingLogits]] = deque()
+    working: deque[tuple[int, list[PendingLogits]]] = deque()
 
     def answer_oldest() -> None:
         sequence, pending = working.popleft()
-        logits_NC = np.ascontiguousarray(pending(), dtype=np.float32)
-        channel.say(Kind.LOGITS, sequence, logits_NC.reshape(-1).view(np.uint8).data, number=len(logits_NC))
+        parts = [np.ascontiguousarray(wait(), dtype=np.float32) for wait in pending]
+        rows = [part.reshape(-1).view(np.uint8).data for part in parts]
+        channel.say(Kind.LOGITS, sequence, rows, sum(map(len, parts)))
 
     while True:
         while working and (len(working) > depth or not channel.has_more()):
@@ -164,9 +172,8 @@ def _serve(session: ModelSession, channel: _Channel, mapped: mmap.mmap, *, depth
         header, payload = channel.next()
         sequence = header.sequence
         if header.kind == Kind.BATCH:
-            place = BatchPlace.unpack(payload)
-            images_NHWC = readable_pixels(mapped, (header.number, place.height, place.width, 3), place.offset)
-            working.append((sequence, session.submit(images_NHWC)))
+            pending = [session.submit(slots.pixels(place)) for place in unpacked(payload)]
+            working.append((sequence, pending))
             continue
         while working:
             answer_oldest()
@@ -180,13 +187,6 @@ def _serve(session: ModelSession, channel: _Channel, mapped: mmap.mmap, *, depth
         else:
             channel.say(Kind.FINISHED, sequence)
             return
-
-
-def _mapped(memory: int) -> mmap.mmap:
-    """The shared memory, read-only; the mapping keeps a descriptor of its own."""
-    mapped = mmap.mmap(memory, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-    os.close(memory)
-    return mapped
 
 
 def _need_cuda() -> None:

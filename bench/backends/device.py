@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal, cast
 
 from bench.errors import DeviceError, UsageError
+from bench.measure.kernel import num_cores
 
-__all__ = ["DEFAULT_BATCH_SIZES", "DeviceType", "device_type", "guess_device", "resolve_device"]
+__all__ = ["DEFAULT_BATCH_SIZES", "DeviceType", "device_type", "guess_device", "resolve_device", "wants_every_core"]
 
 DeviceType = Literal["cpu", "cuda", "mps"]
 
@@ -24,6 +25,11 @@ _GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA, NVIDIA under 
 def device_type(device: str) -> DeviceType:
     """The kind of a device: `cuda:1` is a `cuda`."""
     return cast("DeviceType", device.partition(":")[0])
+
+
+def wants_every_core(device: str, num_threads: int) -> bool:
+    """Whether a model there, with so many threads of torch, leaves no core to the host that feeds it."""
+    return device_type(device) == "cpu" and num_threads >= num_cores()
 
 
 def guess_device(name: str) -> str:

@@ -27,8 +27,8 @@ from bench.records.predictions import Predictions
 
 __all__ = ["Answered", "answer", "average_views"]
 
-_IN_FLIGHT = 2
-"""Batches that a device may be working on while the host ranks an earlier one."""
+_ROWS_AT_ONCE = 128
+"""Answers of small batches are ranked together, for to rank costs tens of calls, however few the rows."""
 
 
 class Answered(NamedTuple):
@@ -104,6 +104,7 @@ class _Track:
         self.full_rows = full_rows
         self.in_flight: deque[tuple[npt.NDArray[np.int64], int, PendingLogits]] = deque()
         self.answered_N: list[npt.NDArray[np.int64]] = []
+        self.unranked: list[Logits] = []
         self.parts: list[Ranked] = []
         self.error: BenchError | None = None
         self.seconds = 0.0
@@ -134,7 +135,7 @@ class _Track:
         if self.full_rows is not None and num_rows < self.full_rows:
             images_NHWC = np.resize(images_NHWC, (self.full_rows, *images_NHWC.shape[1:]))
         self.in_flight.append((batch.where_N, num_rows, self.session.submit(images_NHWC)))
-        if len(self.in_flight) > _IN_FLIGHT:
+        if len(self.in_flight) > self.session.num_ahead:
             self._take()
 
     def _submit_audited(self, batch: Batch, audit: TrackAudit) -> None:
@@ -167,6 +168,8 @@ class _Track:
     def _answered(self) -> Answered:
         started = time.perf_counter()
         self._take_all()
+        if self.unranked:
+            self._rank()
         evidence = None if self.audit is None else self.audit.finish()
         audit_s = 0.0 if self.audit is None else self.audit.seconds
         num_classes = self.dataset.classes.num_classes
@@ -194,21 +197,30 @@ class _Track:
         self.answered_at = time.perf_counter()
         _refuse_non_finite(logits_MC, tuple(self.sample_ids[position] for position in where_N))
         logits_NC = average_views(logits_MC, num_images=len(where_N))
-        self.parts.append(rank_logits(logits_NC, self.labels_N[where_N]))
         self.answered_N.append(where_N)
+        self.unranked.append(logits_NC)
+        if sum(map(len, self.unranked)) >= _ROWS_AT_ONCE:
+            self._rank()
         self.num_left -= len(where_N)
         if self.audit is not None:
             self.audit.answered(logits_NC)
 
+    def _rank(self) -> None:
+        """Ranks what was answered since the last time."""
+        logits_NC = self.unranked[0] if len(self.unranked) == 1 else np.concatenate(self.unranked)
+        where_N = np.concatenate(self.answered_N[-len(self.unranked) :])
+        self.parts.append(rank_logits(logits_NC, self.labels_N[where_N]))
+        self.unranked.clear()
+
 
 def _refuse_non_finite(logits_MC: Logits, sample_ids: tuple[str, ...]) -> None:
-    finite_M = np.isfinite(logits_MC).all(axis=1)
-    if finite_M.all():
+    finite_MC = np.isfinite(logits_MC)
+    if finite_MC.all():
         return
     num_views = len(logits_MC) // len(sample_ids)
-    bad = [sample_ids[row] for row in dict.fromkeys((np.nonzero(~finite_M)[0] // num_views).tolist())]
+    bad = [sample_ids[row] for row in dict.fromkeys((np.nonzero(~finite_MC.all(axis=1))[0] // num_views).tolist())]
     shown = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
-    num_values = int((~np.isfinite(logits_MC)).sum())
+    num_values = int((~finite_MC).sum())
     raise NonFiniteError(
         f"{num_values:,} logits of this batch are NaN or infinite, for {len(bad)} of {len(sample_ids)} images: {shown}"
     )

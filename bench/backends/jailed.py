@@ -12,12 +12,14 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLogits, RunSpec
+from bench.backends.device import wants_every_core
 from bench.backends.said import gmacs_of, notes_of, num_params_of, object_of, scalars_of
 from bench.backends.settings import settings_of
 from bench.errors import ChannelError, WeightsError
@@ -25,15 +27,19 @@ from bench.measure.environment import environment
 from bench.models.source import LoadedSubmission
 from bench.records.result import Scalar
 from bench.records.submission import InputSpec
+from bench.sandbox.dialogue import Question, Request
 from bench.sandbox.fetch import fetch_weights
-from bench.sandbox.frames import BatchPlace, Kind
+from bench.sandbox.frames import BatchPlace, Kind, packed
 from bench.sandbox.jail import Jail, jail_of
-from bench.sandbox.keeper import Keeper, Question
+from bench.sandbox.keeper import Keeper
 from bench.sandbox.memory import NUM_SLOTS, Slots
 from bench.sandbox.surprise import without_surprise
 
 __all__ = ["JailedBackend"]
 
+_TURN_S = 0.1
+_TURN_BYTES = 32 << 20
+"""How long a turn of several batches may take, and how many bytes they may be."""
 _OF_TORCH = ("torch", "num_threads", "gpu", "num_gpus", "gpu_memory_gib", "cuda", "cudnn", "driver")
 
 
@@ -78,15 +84,39 @@ class JailedBackend(Backend):
         return _JailedSession(keeper, slots, jail, submission, spec)
 
 
+@dataclass(eq=False)
+class _Turn:
+    """Batches that the child is given together."""
+
+    places: list[BatchPlace] = field(default_factory=list)
+    num_rows: int = 0
+    """Of all these batches."""
+    question: Question | None = None
+    """None while the child has not been given them."""
+    logits_NC: Logits | None = None
+    """None while they have not been asked for."""
+
+
 class _JailedSession(ModelSession):
+    """A model in a child.
+
+    A model on a CPU may want every core: whatever this process did meanwhile would hold up one of its threads, and all
+    others would wait for that one. Then the two take turns, unless a batch takes so long that this hardly matters: a
+    few batches gather in shared memory, and are answered together. Elsewhere each batch is given to the child at once.
+    """
+
     def __init__(self, keeper: Keeper, slots: Slots, jail: Jail, submission: LoadedSubmission, spec: RunSpec) -> None:
         self._keeper, self._slots = keeper, slots
         self._num_classes = spec.num_classes
-        self._in_flight: deque[Question] = deque()
+        self._in_flight: deque[_Turn] = deque()  # of each batch that may still lie in its slot
+        self._next = _Turn()
+        self._turn_size = 1
         self._num_batches = 0
         hello = keeper.wait(keeper.hello)
         with without_surprise():
             self.environment = _environment(object_of(hello), jail, spec)
+        num_threads = self.environment["num_threads"]
+        self._takes_turns = isinstance(num_threads, int) and wants_every_core(spec.device, num_threads)
         ready = keeper.wait(keeper.ready)
         with without_surprise():
             told = object_of(ready)
@@ -98,34 +128,67 @@ class _JailedSession(ModelSession):
 
     def submit(self, images_NHWC: Images) -> PendingLogits:
         while len(self._in_flight) >= NUM_SLOTS:
-            self._keeper.wait(self._in_flight.popleft())
-        num_images, height, width, _ = images_NHWC.shape
-        offset = self._slots.write(self._num_batches % NUM_SLOTS, images_NHWC)
+            self._answer(self._in_flight.popleft())
+        place = self._slots.write(self._num_batches % NUM_SLOTS, images_NHWC)
         self._num_batches += 1
-        question = self._keeper.ask(
-            Kind.BATCH,
-            Kind.LOGITS,
-            f"batch {self._num_batches:,}",
-            number=num_images,
-            payload=BatchPlace(offset, height, width).pack(),
-            rows=num_images,
-            length=4 * num_images * self._num_classes,
+        turn = self._next
+        rows = slice(turn.num_rows, turn.num_rows + place.num_rows)
+        turn.places.append(place)
+        turn.num_rows += place.num_rows
+        self._in_flight.append(turn)
+        if len(turn.places) >= self._turn_size:
+            self._give()
+
+        return lambda: self._answer(turn)[rows]
+
+    @property
+    def num_ahead(self) -> int:
+        return self._turn_size - 1 if self._turn_size > 1 else 2
+
+    def _give(self) -> None:
+        """Gives the child the batches that it has not been given."""
+        turn = self._next
+        if not turn.places:
+            return
+        first = self._num_batches - len(turn.places) + 1
+        names = f"batch {first:,}" if len(turn.places) == 1 else f"batches {first:,} to {self._num_batches:,}"
+        turn.question = self._keeper.ask(
+            Request(
+                kind=Kind.BATCH,
+                answer=Kind.LOGITS,
+                phase=names,
+                num_batches=len(turn.places),
+                number=turn.num_rows,
+                payload=packed(turn.places),
+                count=turn.num_rows,
+                length=4 * turn.num_rows * self._num_classes,
+            )
         )
-        self._in_flight.append(question)
+        self._next = _Turn()
 
-        def wait() -> Logits:
-            payload = self._keeper.wait(question)
-            return np.frombuffer(payload, dtype=np.float32).reshape(num_images, self._num_classes)
+    def _answer(self, turn: _Turn) -> Logits:
+        if turn.logits_NC is None:
+            if turn.question is None:
+                self._give()
+            assert turn.question is not None  # noqa: S101 - given just now
+            payload = self._keeper.wait(turn.question)
+            turn.logits_NC = np.frombuffer(payload, dtype=np.float32).reshape(-1, self._num_classes)
+            if self._takes_turns:
+                self._turn_size = _turn_size(turn.places, turn.question.seconds)
+        return turn.logits_NC
 
-        return wait
+    def _told(self, request: Request) -> bytearray:
+        """The answer to a question of another kind."""
+        self._give()
+        return self._keeper.wait(self._keeper.ask(request))
 
     def settings(self) -> dict[str, Scalar]:
-        told = self._keeper.wait(self._keeper.ask(Kind.SETTINGS, Kind.SET, "settings"))
+        told = self._told(Request(kind=Kind.SETTINGS, answer=Kind.SET, phase="settings"))
         with without_surprise():
             return scalars_of(object_of(told), "settings")
 
     def gmacs(self, img_size: int) -> float:
-        told = self._keeper.wait(self._keeper.ask(Kind.COST, Kind.COSTED, "multiply-adds", number=img_size))
+        told = self._told(Request(kind=Kind.COST, answer=Kind.COSTED, phase="multiply-adds", number=img_size))
         with without_surprise():
             return gmacs_of(object_of(told))
 
@@ -133,6 +196,7 @@ class _JailedSession(ModelSession):
         return without_surprise()
 
     def finish(self) -> None:
+        self._give()
         self._keeper.finish()
         self.notes += tuple(
             f"It printed {printed.num_bytes:,} bytes to its {name}; the first {printed.num_dropped:,} were dropped."
@@ -145,6 +209,13 @@ class _JailedSession(ModelSession):
         """What its process printed so far, untrusted text: standard output and standard error."""
         output, errors = self._keeper.printed
         return output.text, errors.text
+
+
+def _turn_size(places: list[BatchPlace], seconds: float) -> int:
+    """How many batches the child should be given together, when it took so long for these."""
+    in_time = int(_TURN_S * len(places) / max(seconds, 1e-6))
+    in_memory = _TURN_BYTES // (3 * max(place.num_rows * place.height * place.width for place in places))
+    return max(1, min(NUM_SLOTS, in_time, in_memory))
 
 
 def _environment(hello: dict[str, Any], jail: Jail, spec: RunSpec) -> dict[str, Scalar]:

@@ -133,7 +133,8 @@ class _LocalSession(ModelSession):
     def _fetch(self, logits_NC: torch.Tensor) -> PendingLogits:
         """Brings logits to the host as float32; from a CUDA device without waiting for it."""
         if self._stager is None:
-            answers_NC: Logits = logits_NC.to("cpu", torch.float32).numpy()
+            # A copy: a model may give each of its answers in the same memory.
+            answers_NC: Logits = logits_NC.to("cpu", torch.float32, copy=True).numpy()
             return lambda: answers_NC
         host_NC = torch.empty(logits_NC.shape, dtype=torch.float32, pin_memory=True)
         host_NC.copy_(logits_NC.to(torch.float32), non_blocking=True)

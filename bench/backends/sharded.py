@@ -37,6 +37,11 @@ class ShardedSession(ModelSession):
         self._turn += 1
         return session.submit(images_NHWC)
 
+    @property
+    def num_ahead(self) -> int:
+        """As many for each device."""
+        return sum(session.num_ahead for session in self._sessions)
+
     def settings(self) -> dict[str, Scalar]:
         """Those of all devices; the names of the second one and later ones carry its number."""
         found = dict(self._sessions[0].settings())

@@ -6,7 +6,6 @@ Names, keys and records come from strangers: all that is printed here is inert, 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bench.inert import inert_json, inert_line, inert_lines
+from bench.measure.kernel import num_cores
 from bench.resources import default_cache_folder
 
 if TYPE_CHECKING:
@@ -88,14 +88,10 @@ data_option = click.option(
 )
 
 
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
-    default=_num_cores,
+    default=num_cores,
     metavar="N",
     help="Threads that decode images.  [default: one a core]",
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from bench.measure.kernel import lines_of
+from bench.measure.kernel import lines_of, num_cores
 from bench.records.result import Scalar
 
 __all__ = ["Need", "best_device_type", "environment", "needs"]
@@ -42,7 +42,7 @@ def environment(device_type: str | None = None) -> dict[str, Scalar]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "cpu": _cpu_model(),
-        "num_cores": _num_cores(),
+        "num_cores": num_cores(),
         "memory_gib": _memory_gib(),
         "container": _container(),
         "python": platform.python_version(),
@@ -146,13 +146,6 @@ def _cpu_model() -> str | None:
         if key.strip() in ("model name", "Model", "Hardware"):
             return value.strip()
     return platform.processor() or None
-
-
-def _num_cores() -> int:
-    """Cores that this process may use, which in a container or a job is fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory_gib() -> float | None:

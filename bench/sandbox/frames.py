@@ -8,18 +8,30 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-__all__ = ["HEADER_BYTES", "MAX_TEXT_BYTES", "BatchPlace", "Frame", "FrameReader", "Header", "Kind", "frame", "parsed"]
+__all__ = [
+    "HEADER_BYTES",
+    "MAX_TEXT_BYTES",
+    "BatchPlace",
+    "Frame",
+    "FrameReader",
+    "Header",
+    "Kind",
+    "frame",
+    "packed",
+    "parsed",
+    "unpacked",
+]
 
 _MAGIC = b"IBf1"
 _HEADER = struct.Struct("<4sIIIQ")
 HEADER_BYTES = _HEADER.size
 MAX_TEXT_BYTES = 64 << 10
 """The longest JSON text in a frame."""
-_PLACE = struct.Struct("<QII")
+_PLACE = struct.Struct("<QIII")
 
 
 class Kind(IntEnum):
@@ -32,9 +44,9 @@ class Kind(IntEnum):
     READY = 3
     """From the child: the model is there; its parameters and input, JSON."""
     BATCH = 4
-    """To the child: rows lie at a place in shared memory."""
+    """To the child: batches lie in shared memory, so many rows together."""
     LOGITS = 5
-    """From the child: float32, row after row."""
+    """From the child: float32, row after row, of all these batches."""
     COST = 6
     """To the child: count multiply-adds at an image size, which is its number."""
     COSTED = 7
@@ -59,7 +71,7 @@ class Header(NamedTuple):
     sequence: int
     """Which question this is, or answers."""
     number: int
-    """Rows of a batch, or the number that the kind says."""
+    """Rows of batches, or the number that the kind says."""
     length: int
     """Bytes of the payload."""
 
@@ -76,17 +88,19 @@ class BatchPlace(NamedTuple):
 
     offset: int
     """In bytes from the start of the shared memory."""
+    num_rows: int
     height: int
     width: int
 
-    def pack(self) -> bytes:
-        """The payload of a `BATCH` frame."""
-        return _PLACE.pack(*self)
 
-    @classmethod
-    def unpack(cls, payload: bytes | bytearray) -> BatchPlace:
-        """The place in such a payload."""
-        return cls(*_PLACE.unpack(payload))
+def packed(places: Iterable[BatchPlace]) -> bytes:
+    """The payload of a `BATCH` frame."""
+    return b"".join(_PLACE.pack(*place) for place in places)
+
+
+def unpacked(payload: bytes | bytearray) -> list[BatchPlace]:
+    """The places in such a payload."""
+    return [BatchPlace(*fields) for fields in _PLACE.iter_unpack(payload)]
 
 
 def frame(kind: Kind, sequence: int, number: int = 0, payload: bytes | memoryview | dict[str, Any] = b"") -> bytes:
@@ -97,7 +111,12 @@ def frame(kind: Kind, sequence: int, number: int = 0, payload: bytes | memoryvie
     """
     if isinstance(payload, dict):
         payload = json.dumps(payload).encode()
-    return b"".join((_HEADER.pack(_MAGIC, kind, sequence, number, len(payload)), payload))
+    return b"".join((header(kind, sequence, number, len(payload)), payload))
+
+
+def header(kind: Kind, sequence: int, number: int, length: int) -> bytes:
+    """The fixed part of a frame whose payload has so many bytes."""
+    return _HEADER.pack(_MAGIC, kind, sequence, number, length)
 
 
 def parsed(payload: bytes | bytearray) -> dict[str, Any]:

@@ -31,11 +31,11 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 # What a child may say of its own failure. All are failures: it gains nothing by a wrong one.
 _CHILDS_ERRORS = ("SubmissionError", "WeightsError", "ModelError", "OutputError", "NonFiniteError", "DeviceError",
                   "RecordError", "UsageError", "StoreError")  # fmt: skip
-# Between two batches the threads of OpenMP would spin for many milliseconds, on the core that the parent wants for the
-# next batch. So many turns last tenths of one: longer than the gaps within a forward pass, which stay as fast. Ten
-# times as many give the same throughput (0.97 and 0.96 of the local one at 4.5 ms a batch), and a batch alone takes
-# 1 ms more.
-_SPINS = "10000"
+# So many turns the threads of OpenMP spin before they sleep, some milliseconds: longer than they wait for the parent's
+# turn between two batches, since to sleep and to be woken costs a virtual machine more than that (a tenth of these
+# turns: 0.90 of the local throughput at 7 ms a batch, instead of 0.97); less than the 13 ms of a process that is left
+# to itself, for another model of the same evaluation may want the core by then.
+_SPINS = "100000"
 _PASSED_ON = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 

@@ -15,18 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DeviceError
+from bench.sandbox.frames import BatchPlace
 
-__all__ = ["NUM_SLOTS", "Slots", "readable_pixels"]
+__all__ = ["NUM_SLOTS", "ReadableSlots", "Slots"]
 
-NUM_SLOTS = 3
-"""One that the child works on, one that waits, one that is being filled."""
+NUM_SLOTS = 16
+"""Room for so many batches."""
 SLOT_BYTES = 4 << 30
 """Address space of a slot; only the pages that are written take memory."""
 _F_SEAL_FUTURE_WRITE = 0x0010  # linux/fcntl.h; not in Python's module
 
 
 class Slots:
-    """A sealed memory file with room for three batches.
+    """A sealed memory file with room for a few batches.
 
     Its seals forbid the child to cut it off (the parent would die of SIGBUS), to grow it, and to write to it by any
     way: `write`, or a mapping made after the seal. The parent's mapping is older than the seal.
@@ -48,8 +49,8 @@ class Slots:
         self._map.close()
         os.close(self.descriptor)
 
-    def write(self, slot: int, images_NHWC: npt.NDArray[np.uint8]) -> int:
-        """Copies a batch into a slot; returns where it begins, in bytes.
+    def write(self, slot: int, images_NHWC: npt.NDArray[np.uint8]) -> BatchPlace:
+        """Copies a batch into a slot; returns where it lies then.
 
         Raises:
             DeviceError: The batch is larger than a slot.
@@ -59,16 +60,30 @@ class Slots:
         offset = slot * SLOT_BYTES
         place = np.ndarray(images_NHWC.shape, dtype=np.uint8, buffer=self._map, offset=offset)
         np.copyto(place, images_NHWC)
-        return offset
+        num_images, height, width, _ = images_NHWC.shape
+        return BatchPlace(offset, num_images, height, width)
 
 
-def readable_pixels(mapped: mmap.mmap, shape: tuple[int, ...], offset: int) -> npt.NDArray[np.uint8]:
-    """A view of a batch in a child's read-only mapping, uint8 (N, H, W, 3), which numpy believes to be writable.
+class ReadableSlots:
+    """A child's read-only view of the batches.
 
-    torch takes no read-only array without copying it; who writes to these pixels ends with SIGSEGV.
+    Args:
+        descriptor: That of the parent's `Slots`; it is closed.
     """
-    start = np.frombuffer(mapped, dtype=np.uint8, count=1).__array_interface__["data"][0]
-    return np.asarray(_Pixels(start + offset, shape))
+
+    def __init__(self, descriptor: int) -> None:
+        mapped = mmap.mmap(descriptor, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+        os.close(descriptor)  # the mapping keeps one of its own
+        self._first = np.frombuffer(mapped, dtype=np.uint8, count=1)  # which keeps the mapping
+        self._address: int = self._first.__array_interface__["data"][0]
+
+    def pixels(self, place: BatchPlace) -> npt.NDArray[np.uint8]:
+        """A view of a batch, uint8 (N, H, W, 3), which numpy believes to be writable.
+
+        torch takes no read-only array without copying it; who writes to these pixels ends with SIGSEGV.
+        """
+        shape = place.num_rows, place.height, place.width, 3
+        return np.asarray(_Pixels(self._address + place.offset, shape))
 
 
 class _Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -27,6 +28,8 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 _TOP_FOLDER = "/tmp"  # noqa: S108 - a mount point that the dropped user can walk to; made with a random name
 _FIRST_UID, _NUM_UIDS = 1_900_000_000, 100_000_000
 _END_S = 10.0
+_REPLIES_BYTES = 1 << 20
+"""The most that any user may ask for by default (fs.pipe-max-size): room for several answers at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,8 @@ def start_child(
     try:
         os.set_blocking(questions, False)
         os.set_blocking(replies, False)
+        with suppress(OSError):  # this user has very many pipes; then answers come in more parts
+            fcntl.fcntl(replies, fcntl.F_SETPIPE_SZ, _REPLIES_BYTES)
         environment = dict(confinement.environment)
         uid = None
         sources = [bind.source for bind in confinement.binds]

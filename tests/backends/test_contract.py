@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.backends import BACKENDS
-from bench.backends.base import RunSpec
+from bench.backends.base import PendingLogits, RunSpec
 from bench.errors import ModelError, OutputError
 from bench.models.source import open_submission
 
@@ -56,6 +57,45 @@ class TestBackend:
                 answers += [session.logits(IMAGES_NHWC), session.logits(IMAGES_NHWC)]
 
         assert all(np.array_equal(answers[0], other) for other in answers)
+
+    def test_batches_in_flight_are_answered_as_one_by_one(
+        self, name: str, tmp_path: Path, make_submission: MakeSubmission
+    ) -> None:
+        """However many are given ahead, of whatever sizes, and though their memory is used again at once."""
+        submission = open_submission(str(make_submission()))
+        random = np.random.default_rng(0)
+        shapes = [(int(random.integers(1, 5)), 32, 32, 3) for _ in range(60)]
+        batches = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+        with BACKENDS[name]().start(submission, _spec(tmp_path)) as session:
+            one_by_one = [session.logits(batch) for batch in batches]
+            in_flight: deque[PendingLogits] = deque()
+            found = []
+            for batch in batches:
+                pixels = batch.copy()
+                in_flight.append(session.submit(pixels))
+                pixels[:] = 0
+                if len(in_flight) > session.num_ahead:
+                    found.append(in_flight.popleft()())
+            found += [wait() for wait in in_flight]
+
+        assert all(np.array_equal(mine, other) for mine, other in zip(found, one_by_one, strict=True))
+
+    def test_answers_stay_though_the_model_uses_their_memory_again(
+        self, name: str, tmp_path: Path, make_submission: MakeSubmission
+    ) -> None:
+        """A model may write each of its answers to the same tensor."""
+        code = (
+            "import torch\nfrom torch import nn\n\n\nclass Frugal(nn.Module):\n    def __init__(self):\n"
+            "        super().__init__()\n        self.answer = torch.zeros(1, 1000)\n        self.num_seen = 0\n\n"
+            "    def forward(self, images):\n        self.num_seen += 1\n"
+            "        return self.answer.fill_(self.num_seen)\n\n\ndef build_model():\n    return Frugal()\n"
+        )
+        submission = open_submission(str(make_submission(code)))
+        with BACKENDS[name]().start(submission, _spec(tmp_path)) as session:
+            waiting = [session.submit(IMAGES_NHWC[:1]) for _ in range(3)]
+            found = [float(wait()[0, 0]) for wait in waiting]
+
+        assert found == [1, 2, 3]
 
     def test_pixels_are_normalised_in_float32_and_the_batch_is_left_alone(
         self, name: str, tmp_path: Path, make_submission: MakeSubmission

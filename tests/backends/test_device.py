@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from bench.backends.device import DEFAULT_BATCH_SIZES, device_type, guess_device, resolve_device
+from bench.backends.device import DEFAULT_BATCH_SIZES, device_type, guess_device, resolve_device, wants_every_core
 from bench.errors import DeviceError, UsageError
+from bench.measure.kernel import num_cores
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", "cuda:0:1", ""])
@@ -22,6 +23,13 @@ def test_a_device_has_a_kind_with_a_batch_size() -> None:
     """`cuda:1` is a `cuda`."""
     assert device_type("cuda:1") == "cuda"
     assert DEFAULT_BATCH_SIZES[device_type("cpu")] == 32
+
+
+def test_only_a_model_on_the_processor_can_want_every_core() -> None:
+    """And only where torch has a thread for each of them."""
+    assert wants_every_core("cpu", num_cores())
+    assert not wants_every_core("cpu", num_cores() - 1)
+    assert not wants_every_core("cuda:1", 1000)
 
 
 def test_a_device_that_is_not_there_is_a_clear_error() -> None:

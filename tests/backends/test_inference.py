@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from pathlib import Path
 
-from bench.backends.inference import average_views
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.backends.base import Images, ModelSession, PendingLogits
+from bench.backends.inference import Answered, answer, average_views
+from bench.data.classes import class_table
+from bench.data.dataset import Dataset, Sample
+from bench.data.loader import Batch
+from bench.metrics.topk import predictions_from_logits
 
 
 def test_views_are_averaged_after_the_softmax() -> None:
@@ -42,3 +52,60 @@ def test_equal_views_are_no_view_at_all(num_images: int) -> None:
     log_softmax_NC = logits_NC - np.log(np.exp(logits_NC).sum(1, keepdims=True))
 
     np.testing.assert_allclose(average_views(repeated_MC, num_images=num_images), log_softmax_NC, rtol=1e-5, atol=1e-6)
+
+
+class _Known(ModelSession):
+    """Answers what is written in the pixels."""
+
+    def __init__(self, num_ahead: int) -> None:
+        self._num_ahead = num_ahead
+        self.most_in_flight = self._in_flight = 0
+
+    @property
+    def num_ahead(self) -> int:
+        return self._num_ahead
+
+    def submit(self, images_NHWC: Images) -> PendingLogits:
+        logits_NC = images_NHWC[:, 0, :, 0].astype(np.float32)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+
+        def wait() -> npt.NDArray[np.float32]:
+            self._in_flight -= 1
+            return logits_NC
+
+        return wait
+
+    def gmacs(self, img_size: int) -> float:
+        raise NotImplementedError
+
+
+@given(
+    st.integers(1, 400),
+    st.integers(1, 200),
+    st.integers(1, 9),
+    st.integers(0, 2**32 - 1),
+)
+def test_predictions_depend_on_neither_batches_nor_their_order(
+    num_images: int, batch_size: int, num_ahead: int, seed: int
+) -> None:
+    """Small batches are ranked together, and large ones alone: as the whole matrix at once."""
+    random = np.random.default_rng(seed)
+    images_NHWC = random.integers(0, 256, (num_images, 1, 10, 1), dtype=np.uint8)
+    samples = tuple(Sample(f"{at:04}", int(random.integers(10)), Path(), 0, None) for at in range(num_images))
+    dataset = Dataset("cifar10", "val", Path(), "flat", class_table("cifar10"), samples, complete=False)
+    order_N = random.permutation(num_images)
+    batches = [
+        Batch(at, len(order_N[at : at + batch_size]), images_NHWC[order_N[at : at + batch_size]], where_N)
+        for at in range(0, num_images, batch_size)
+        for where_N in [order_N[at : at + batch_size]]
+    ]
+    session = _Known(num_ahead)
+
+    (found,) = answer([session], batches, dataset)
+
+    assert isinstance(found, Answered)
+    expected = predictions_from_logits(dataset.sample_ids, images_NHWC[:, 0, :, 0].astype(np.float32), dataset.labels_N)
+    for mine, theirs in zip(vars(found.predictions).values(), vars(expected).values(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert session.most_in_flight == min(len(batches), num_ahead + 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sandbox.frames import HEADER_BYTES, BatchPlace, FrameReader, Header, Kind, frame, parsed
+from bench.sandbox.frames import HEADER_BYTES, BatchPlace, FrameReader, Header, Kind, frame, packed, parsed, unpacked
 
 
 @pytest.fixture
@@ -103,8 +103,7 @@ def test_texts_that_are_no_objects_are_refused(name: str) -> None:
         parsed(NO_OBJECTS[name])
 
 
-def test_places_survive() -> None:
+@given(st.lists(st.builds(BatchPlace, *[st.integers(0, bound - 1) for bound in (1 << 64, 1 << 32, 1 << 32, 1 << 32)])))
+def test_places_survive(places: list[BatchPlace]) -> None:
     """Offsets beyond 4 GiB too."""
-    place = BatchPlace(9 << 30, 224, 448)
-
-    assert BatchPlace.unpack(place.pack()) == place
+    assert unpacked(packed(places)) == places
