@@ -43,6 +43,8 @@ class RunSpec:
     """C: how many logits an image must get, the background class not counted."""
     cache_folder: Path
     """Where downloaded weights are kept."""
+    with_weights: bool = True
+    """False leaves the weights as the factory or the zoo initialises them, for a dry run."""
     compiled: bool = False
     """Run the model through torch.compile."""
     limits: Limits | None = None

@@ -44,7 +44,7 @@ class LocalBackend(Backend):
     def start(self, submission: LoadedSubmission, spec: RunSpec) -> Iterator[ModelSession]:
         """Builds the model, moves it to the device, and fixes the arithmetic for as long as the context lasts."""
         keep_freed_memory()
-        built = build_model(submission, cache_folder=spec.cache_folder)
+        built = build_model(submission, cache_folder=spec.cache_folder, with_weights=spec.with_weights)
         with arithmetic(spec.precision), torch.inference_mode():
             yield _LocalSession(built, spec, self._stager(spec), background=submission.manifest.outputs.background)
 

@@ -10,7 +10,6 @@ Shape letters: N images, H and W pixels, C classes.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
@@ -44,10 +43,6 @@ _BY_OUTCOME = {
     "oom_device": "D06",
 }
 """From the kind of a failure to the rule that it breaks; others break D01 or D02, by the phase."""
-_NOT_TRIED = (
-    "the model was not built: its weights do not lie in the folder, and `kwargs` are not tried in this process; "
-    "`bench check --isolation none` does so"
-)
 _WHERE: dict[Level, str] = {
     "none": "in this process, without a sandbox",
     "process": "in a process of its own, without a sandbox",
@@ -76,8 +71,6 @@ def look_at_run(submission: LoadedSubmission, context: Context) -> DryRun:
     notes: list[str] = []
     rule = "D01"
     try:
-        if _is_out_of_reach(submission, context):
-            return DryRun([], [_NOT_TRIED])
         with _session(submission, context, notes) as session:
             notes += session.notes
             rule = "D02"
@@ -123,21 +116,19 @@ def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -
         num_classes=class_table(submission.manifest.outputs.classes).num_classes,
         cache_folder=context.cache_folder,
         limits=context.limits,
+        with_weights=_has_weights(submission),
     )
-    if not (has_weights := _has_weights(submission)):
+    if not spec.with_weights:
         notes.append("the weights were not loaded, the model was tried with random ones")
     if _only_names(submission):
-        return _zoo_session(submission, spec, with_weights=False)
+        return _zoo_session(submission, spec)
     chosen = choose_isolation(context.isolation)
     if chosen.note is not None:
         context.on_note(chosen.note)
     what = "Running the code of" if submission.source.runs_code else "Building the model of"
     context.on_note(f"{what} {submission.label} {_WHERE[chosen.level]}.")
     if chosen.level == "none" and not submission.source.runs_code:
-        return _zoo_session(submission, spec, with_weights=has_weights)
-    if not has_weights:
-        model = submission.manifest.model.model_copy(update={"weights": None, "sha256": None})
-        submission = dataclasses.replace(submission, manifest=submission.manifest.model_copy(update={"model": model}))
+        return _zoo_session(submission, spec)
     return BACKENDS[BACKEND_OF[chosen.level]]().start(submission, spec)
 
 
@@ -145,17 +136,6 @@ def _only_names(submission: LoadedSubmission) -> bool:
     """Whether the manifest says no more than a short form does: which model of a zoo it is."""
     is_own = submission.source.runs_code or bool(submission.manifest.model.kwargs)
     return not is_own and not _has_weights(submission)
-
-
-def _is_out_of_reach(submission: LoadedSubmission, context: Context) -> bool:
-    """Whether a zoo's constructor has arguments of a stranger's, and no weights with which another process builds it.
-
-    Raises:
-        IsolationError: The level that was asked for cannot be had on this machine.
-    """
-    if submission.source.runs_code or _only_names(submission) or _has_weights(submission):
-        return False
-    return choose_isolation(context.isolation).level != "none"
 
 
 def _has_weights(submission: LoadedSubmission) -> bool:
@@ -171,7 +151,7 @@ def _has_weights(submission: LoadedSubmission) -> bool:
 
 
 @contextmanager
-def _zoo_session(submission: LoadedSubmission, spec: RunSpec, *, with_weights: bool) -> Iterator[ModelSession]:
+def _zoo_session(submission: LoadedSubmission, spec: RunSpec) -> Iterator[ModelSession]:
     """A model of a zoo, in this process: its code is that of an installed package, and it is built as that has it."""
     import torch
 
@@ -179,6 +159,6 @@ def _zoo_session(submission: LoadedSubmission, spec: RunSpec, *, with_weights: b
     from bench.backends.local import session_over
     from bench.models.build import build_model
 
-    built = build_model(submission, cache_folder=spec.cache_folder, with_weights=with_weights)
+    built = build_model(submission, cache_folder=spec.cache_folder, with_weights=spec.with_weights)
     with arithmetic(spec.precision), torch.inference_mode():
         yield session_over(built, spec, background=submission.manifest.outputs.background)

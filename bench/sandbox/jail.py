@@ -59,6 +59,10 @@ class Run(Protocol):
         """Where downloaded weights are kept."""
 
     @property
+    def with_weights(self) -> bool:
+        """Load its weights."""
+
+    @property
     def compiled(self) -> bool:
         """Run the model through torch.compile."""
 
@@ -171,7 +175,7 @@ def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, 
         raise IsolationError(f"the level {level!r} needs Linux; use --isolation none for code that you trust")
     limits = (run.limits or Limits()).resolved()
     copied = None if submission.folder is None else copy_submission(submission, folder / "copy")
-    weights = cached_weights(submission, run.cache_folder)
+    weights = cached_weights(submission, run.cache_folder, with_weights=run.with_weights)
     scratch = folder / "scratch"
     scratch.mkdir()
     if found is not None:
@@ -205,6 +209,7 @@ def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, 
                 "device": run.device,
                 "precision": run.precision,
                 "num_classes": run.num_classes,
+                "with_weights": run.with_weights,
                 "compiled": run.compiled,
                 "cache_folder": cache,
             },

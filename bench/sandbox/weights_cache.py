@@ -33,15 +33,20 @@ class CachedWeights(NamedTuple):
     """A user without rights of its own can read all of it."""
 
 
-def cached_weights(submission: LoadedSubmission, cache_folder: Path) -> CachedWeights:
+def cached_weights(submission: LoadedSubmission, cache_folder: Path, *, with_weights: bool = True) -> CachedWeights:
     """The caches that a submission's child may read; weights behind a link are downloaded first, and not opened.
+
+    Args:
+        submission: Whose child it is.
+        cache_folder: Where downloaded weights are kept.
+        with_weights: False downloads nothing.
 
     Raises:
         WeightsError: The download fails.
     """
     model = submission.manifest.model
     binds: list[Bind] = []
-    if model.weights is not None and model.weights.startswith("https://"):
+    if with_weights and model.weights is not None and model.weights.startswith("https://"):
         from bench.models.weights import weights_file
 
         path = weights_file(submission, cache_folder)

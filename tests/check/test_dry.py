@@ -157,7 +157,7 @@ def _built_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("", "here"),
         ("kwargs = { depth = 100000000 }\nWEIGHTS", "elsewhere"),
         ("WEIGHTS", "elsewhere"),
-        ("kwargs = { depth = 100000000 }\n", "nowhere"),
+        ("kwargs = { depth = 100000000 }\n", "elsewhere"),
     ],
 )
 def test_what_strangers_bring_to_a_zoo_is_not_built_in_this_process(
@@ -173,9 +173,8 @@ def test_what_strangers_bring_to_a_zoo_is_not_built_in_this_process(
     checked = check_target(target, context(tmp_path, isolation="process", on_note=notes.append))
 
     assert len(started) == (where == "elsewhere")
-    assert rules(checked) == {"here": {"D01"}, "elsewhere": {"D06"}, "nowhere": set()}[where]
+    assert rules(checked) == {"here": {"D01"}, "elsewhere": {"D06"}}[where]
     assert any("in a process of its own" in note for note in notes) == (where == "elsewhere")
-    assert ("`bench check --isolation none` does so" in "".join(checked.notes)) == (where == "nowhere")
     # who asks for no isolation has it built here
     monkeypatch.setattr("bench.check.dry.BACKENDS", {})
     assert rules(check_target(target, context(tmp_path, isolation="none"))) == {"D01"}
@@ -196,6 +195,21 @@ def test_a_zoos_model_with_weights_of_a_stranger_answers_in_its_own_process(tmp_
 
     assert rules(found(made, isolation="process", on_note=notes.append)) == {"L06"}
     assert notes == ["Building the model of acme/net in a process of its own, without a sandbox."]
+
+
+@pytest.mark.slow
+def test_arguments_of_a_stranger_for_a_zoos_model_are_tried_in_a_process_with_random_weights(tmp_path: Path) -> None:
+    """Nothing is downloaded for it; what does not fit the constructor is found."""
+    made = submission(tmp_path, manifest=ZOO + "kwargs = { num_classes = 1000 }\n[claims]\nnum_params = 3\n")
+    checked = check_target(Target("submission", made / "submission.toml"), context(tmp_path, isolation="process"))
+
+    assert rules(checked) == {"L06"}
+    assert "random ones" in "".join(checked.notes)
+
+    (made / "submission.toml").write_text(ZOO + "kwargs = { num_clases = 1000 }\n")
+    (problem,) = found(made, isolation="process")
+    assert problem.rule == "D01"
+    assert "num_clases" in problem.message
 
 
 def test_images_that_fill_the_memory_are_not_made(tmp_path: Path) -> None:
