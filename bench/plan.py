@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.backends.device import device_type
 from bench.backends.isolation import Isolation, is_enough
-from bench.backends.run import Measured
+from bench.backends.measured import Measured
 from bench.data.dataset import Dataset
 from bench.errors import AuditError, BenchError, NotVerifiedError
 from bench.models.source import LoadedSubmission

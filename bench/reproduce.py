@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from bench.backends.device import resolve_device
 from bench.backends.isolation import Isolation, Level, choose_isolation, is_enough
-from bench.backends.run import Measured, OpenCache, RunOptions, run_all
+from bench.backends.measured import Measured
+from bench.backends.run import OpenCache, RunOptions, run_all
 from bench.data.dataset import Dataset
 from bench.difference import Difference, differing
 from bench.errors import BenchError, NotReproducedError, StoreError

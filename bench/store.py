@@ -25,7 +25,8 @@ from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
 from bench.records.equal_run import EqualRun
 from bench.records.predictions import Predictions
-from bench.records.result import PredictionsRef, Result, Retraction
+from bench.records.result import PredictionsRef, Result
+from bench.records.retraction import Retraction
 from bench.records.training import Attempts
 from bench.stored import Stored, read_stored, result_files, result_files_with_others
 

@@ -17,7 +17,8 @@ from bench.errors import BenchError, RecordError
 from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
 from bench.records.correctness import Correctness
-from bench.records.result import Result, Retraction
+from bench.records.result import Result
+from bench.records.retraction import Retraction
 from bench.records.training import Attempts
 
 __all__ = [

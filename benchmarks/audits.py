@@ -26,7 +26,8 @@ from typing import NamedTuple
 from bench.audits.auditor import num_audited
 from bench.audits.evidence import TOLERANCE
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
-from bench.backends.run import Measured, RunOptions, run_all
+from bench.backends.measured import Measured
+from bench.backends.run import RunOptions, run_all
 from bench.data.dataset import Dataset, open_dataset
 from bench.errors import BenchError
 from bench.files import sha256_of_file

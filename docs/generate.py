@@ -36,7 +36,8 @@ from bench.records.breakdown import Breakdown
 from bench.records.challenge import Challenge
 from bench.records.ledger import Entry
 from bench.records.protocol import Protocol
-from bench.records.result import Result, Retraction
+from bench.records.result import Result
+from bench.records.retraction import Retraction
 from bench.records.signature import Signature, TrustedKeys
 from bench.records.submission import Submission
 

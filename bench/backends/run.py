@@ -7,16 +7,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.audits import judge
 from bench.backends import BACKENDS
-from bench.backends.audited import AuditPlan, completed, new_secret
-from bench.backends.base import ModelSession, RunSpec
+from bench.backends.audited import AuditPlan, new_secret
+from bench.backends.base import RunSpec
 from bench.backends.device import DEFAULT_BATCH_SIZES, device_type
-from bench.backends.inference import Answered, answer
-from bench.backends.isolation import BACKEND_OF, Isolation, Level, choose_isolation
+from bench.backends.inference import answer
+from bench.backends.isolation import BACKEND_OF, Isolation, choose_isolation
+from bench.backends.measured import Measured, measured
 from bench.backends.wave import StartedModel, Wave
 from bench.data.cache import CropCache
 from bench.data.dataset import Dataset
@@ -24,16 +24,14 @@ from bench.data.groundtruth import label_folders
 from bench.data.loader import batches_a_turn, iter_batches
 from bench.data.order import secret_order
 from bench.data.transforms import geometry_of, num_views
-from bench.errors import BenchError, ChannelError, DataError, DeviceError
+from bench.errors import BenchError, DataError, DeviceError
 from bench.models.answers import read_answers
 from bench.models.source import LoadedSubmission, checked_file
-from bench.records.audit import Audit
 from bench.records.predictions import Predictions
 from bench.records.protocol import Geometry, Precision, Protocol, Views
-from bench.records.result import Cost, ResultInput, Scalar
 from bench.sandbox.limits import Limits
 
-__all__ = ["Measured", "OpenCache", "Progress", "RunOptions", "run_all"]
+__all__ = ["OpenCache", "Progress", "RunOptions", "run_all"]
 
 Progress = Callable[[int, int], None]
 """Called with the index of a submission and how many more images it has answered."""
@@ -70,23 +68,6 @@ class RunOptions:
     """Audit models among their scored batches."""
     audit_seed: int | None = None
     """The secret of an audit that is to be repeated; None draws a new one for each model."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What a run gave, before it is scored."""
-
-    predictions: Predictions
-    input: ResultInput | None = None
-    isolation: Level | None = None
-    layers: tuple[str, ...] = ()
-    limits: dict[str, int | float] = field(default_factory=dict)
-    costs: dict[str, Cost] = field(default_factory=dict)
-    environment: dict[str, Scalar] = field(default_factory=dict)
-    timing: dict[str, float] = field(default_factory=dict)
-    audits: tuple[Audit, ...] = ()
-    seeds: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def run_all(
@@ -227,53 +208,11 @@ def _run_wave(
             seeds = {} if order_seed is None else {"order": order_seed}
             try:
                 with model.session.guarded():
-                    measured = _measured(model, outcome, wave, geometry, settings=settings, seeds=seeds, pass_s=pass_s)
+                    gave = measured(model, outcome, wave, geometry, settings=settings, seeds=seeds, pass_s=pass_s)
             except BenchError as error:
                 yield model.index, error
             else:
-                yield model.index, measured
-
-
-def _measured(
-    model: StartedModel,
-    answered: Answered,
-    wave: Wave,
-    geometry: Geometry,
-    *,
-    settings: dict[str, int],
-    seeds: dict[str, int],
-    pass_s: float,
-) -> Measured:
-    """What a model gave that answered all images, once it has been told that there is nothing more to do."""
-    session, evidence = model.session, answered.evidence
-    costs, notes = _costs(session, geometry.crop)
-    session.finish()
-    environment = session.environment | settings
-    timing = {
-        "start_s": round(model.start_s, 3),
-        "pass_s": round(pass_s, 3),
-        "model_s": round(answered.seconds, 3),
-    }
-    audits: tuple[Audit, ...] = ()
-    if evidence is not None:
-        gmacs = costs["gmacs"].value if "gmacs" in costs else None
-        evidence = completed(evidence, gmacs=gmacs, environment=environment, precision=wave.spec.precision)
-        audits = judge(evidence)
-        timing["audit_s"] = round(answered.audit_s, 3)
-        seeds = {"audit": evidence.seed} | seeds
-    return Measured(
-        predictions=answered.predictions,
-        input=ResultInput(geometry=geometry, mean=session.input.mean, std=session.input.std),
-        isolation=wave.backend.isolation,
-        layers=session.layers,
-        limits=session.limits,
-        costs=costs,
-        environment=environment,
-        audits=audits,
-        seeds=seeds,
-        timing=timing,
-        notes=session.notes + _tie_notes(answered) + notes,
-    )
+                yield model.index, gave
 
 
 def _audit_plan(options: RunOptions, precision: Precision, batch_size: int) -> AuditPlan | None:
@@ -281,31 +220,6 @@ def _audit_plan(options: RunOptions, precision: Precision, batch_size: int) -> A
         return None
     seed = new_secret() if options.audit_seed is None else options.audit_seed
     return AuditPlan(seed=seed, precision=precision, batch_size=batch_size)
-
-
-def _costs(session: ModelSession, img_size: int) -> tuple[dict[str, Cost], tuple[str, ...]]:
-    """What the model costs by its definition, and a note where that cannot be counted.
-
-    Raises:
-        ChannelError: Its process sent what is no answer.
-    """
-    costs = {"num_params": Cost(value=session.num_params, unit="parameters")}
-    try:
-        gmacs = session.gmacs(img_size)
-    except ChannelError:  # what it said is no count, and no reason why there is none
-        raise
-    except BenchError as error:
-        return costs, (f"No multiply-adds: {error}.",)
-    return costs | {"gmacs": Cost(value=round(gmacs, 6), unit="GMAC")}, ()
-
-
-def _tie_notes(answered: Answered) -> tuple[str, ...]:
-    ties = {"first and second": answered.num_ties_at_1, "fifth and sixth": answered.num_ties_at_5}
-    return tuple(
-        f"For {count:,} images the {places} logit are equal; the lower class index goes first."
-        for places, count in ties.items()
-        if count
-    )
 
 
 @contextmanager

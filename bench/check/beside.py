@@ -11,7 +11,8 @@ from bench.check.rule import Finding, finding, findings_of
 from bench.check.standing import has_hidden_labels
 from bench.errors import BenchError
 from bench.records.breakdown import Breakdown
-from bench.records.result import Result, Retraction
+from bench.records.result import Result
+from bench.records.retraction import Retraction
 from bench.stored import Stored, read_attempts, read_blocks, read_breakdown, read_correctness
 from bench.throughput.summary import costs_of
 from bench.training.reference import convergence_faults

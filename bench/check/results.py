@@ -17,7 +17,8 @@ from bench.errors import BenchError, RecordError
 from bench.records.base import FileRecord
 from bench.records.blocks import Blocks
 from bench.records.breakdown import Breakdown
-from bench.records.result import Estimate, Result, Retraction
+from bench.records.result import Estimate, Result
+from bench.records.retraction import Retraction
 from bench.records.training import Attempts
 from bench.stored import Stored
 

@@ -10,96 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 from bench.errors import RecordError, nearest
-from bench.leaderboard.column import Column, Group
-from bench.metrics import METRICS
+from bench.leaderboard.column import Column
+from bench.leaderboard.column_kinds import (
+    facet_column,
+    interval_column,
+    measured_column,
+    metric_column,
+    throughput_column,
+    training_column,
+)
 from bench.records.board import Join
 
 __all__ = ["COLUMNS", "column_of", "columns_of"]
 
 _DECLARED = "; declared by the submission where it brings code of its own"
-
-
-def _metric(name: str, title: str, *, percent: bool, digits: int, width: int = 92) -> Column:
-    metric = METRICS[name]
-    return Column(
-        name=name,
-        title=title,
-        help=f"{metric.title}. {metric.help}",
-        group="calibration" if metric.needs_probabilities else "accuracy",
-        kind="percent" if percent else "number",
-        source=f"metrics.{name}.value",
-        digits=digits,
-        scale=100 if percent else 1,
-        unit="%" if percent else "",
-        higher_is_better=metric.higher_is_better,
-        width=width,
-    )
-
-
-def _interval(name: str, title: str) -> Column:
-    return Column(
-        name=f"{name}_interval",
-        title="95% interval",
-        help=f"95% interval of {title} in percent; the drawing is scaled to the rows on screen.",
-        group="accuracy",
-        kind="interval",
-        source=f"metrics.{name}",
-        digits=2,
-        scale=100,
-        higher_is_better=METRICS[name].higher_is_better,
-        width=236,
-    )
-
-
-def _facet(name: str, title: str, help_: str, source: str, *, width: int, group: Group) -> Column:
-    return Column(
-        name=name, title=title, help=help_, group=group, kind="text", source=source, width=width, is_facet=True
-    )
-
-
-def _throughput(name: str, title: str, what: str) -> Column:
-    return Column(
-        name=name,
-        title=title,
-        help=f"{what}, images a second; compare only numbers of one machine and batch size.",
-        group="throughput",
-        kind="number",
-        source=f"costs.{name}.value",
-        unit="img/s",
-        higher_is_better=True,
-        width=116,
-    )
-
-
-def _measured(name: str, title: str, what: str, unit: str, *, digits: int) -> Column:
-    """What a machine took for it: less is better."""
-    return Column(
-        name=name,
-        title=title,
-        help=f"{what}; compare only numbers of one machine.",
-        group="throughput",
-        kind="number",
-        source=f"costs.{name}.value",
-        digits=digits,
-        unit=unit,
-        higher_is_better=False,
-        width=124,
-    )
-
-
-def _of_training(name: str, title: str, what: str, *, unit: str, digits: int) -> Column:
-    return Column(
-        name=name,
-        title=title,
-        help=f"Median over the attempts of a training, of {what}; a miss is infinite.",
-        group="cost",
-        kind="number",
-        source=f"costs.{name}.value",
-        digits=digits,
-        unit=unit,
-        higher_is_better=False,
-        width=148,
-    )
 
 
 _ALL = (
@@ -122,18 +46,18 @@ _ALL = (
         source="submission.title",
         width=320,
     ),
-    _metric("top1", "Top-1", percent=True, digits=2),
-    _interval("top1", "top-1 accuracy"),
-    _metric("top5", "Top-5", percent=True, digits=2),
-    _interval("top5", "top-5 accuracy"),
-    _metric("top1_error", "Top-1 error", percent=True, digits=2, width=124),
-    _metric("top5_error", "Top-5 error", percent=True, digits=2, width=124),
-    _metric("mean_per_class", "Per class", percent=True, digits=2, width=128),
-    _metric("macro_precision", "Precision", percent=True, digits=2, width=128),
-    _metric("macro_f1", "F1", percent=True, digits=2),
-    _metric("ece", "ECE", percent=True, digits=2),
-    _metric("nll", "NLL", percent=False, digits=4),
-    _metric("brier", "Brier", percent=False, digits=4),
+    metric_column("top1", "Top-1", percent=True, digits=2),
+    interval_column("top1", "top-1 accuracy"),
+    metric_column("top5", "Top-5", percent=True, digits=2),
+    interval_column("top5", "top-5 accuracy"),
+    metric_column("top1_error", "Top-1 error", percent=True, digits=2, width=124),
+    metric_column("top5_error", "Top-5 error", percent=True, digits=2, width=124),
+    metric_column("mean_per_class", "Per class", percent=True, digits=2, width=128),
+    metric_column("macro_precision", "Precision", percent=True, digits=2, width=128),
+    metric_column("macro_f1", "F1", percent=True, digits=2),
+    metric_column("ece", "ECE", percent=True, digits=2),
+    metric_column("nll", "NLL", percent=False, digits=4),
+    metric_column("brier", "Brier", percent=False, digits=4),
     Column(
         name="num_samples",
         title="Images",
@@ -211,16 +135,20 @@ _ALL = (
         higher_is_better=False,
         width=92,
     ),
-    _of_training("training_time_s", "Training time", "whole trainings: steps and waiting for data", unit="s", digits=1),
-    _of_training("time_to_target_s", "To target", "the way to the protocol's target", unit="s", digits=1),
-    _of_training("epochs_to_target", "Epochs to target", "the way to the protocol's target", unit="", digits=0),
-    _throughput("throughput_img_s", "Throughput", "Inference"),
-    _throughput("train_throughput_img_s", "Training", "Training steps"),
-    _throughput("server_rate_img_s", "Served", "Requests that arrive at random and stay within the target at p99"),
-    _measured("latency_p50_ms", "Latency p50", "Median latency of single images", "ms", digits=2),
-    _measured("latency_p99_ms", "Latency p99", "99th percentile of the latency of single images", "ms", digits=2),
-    _measured("peak_memory_mib", "Memory", "Largest memory of the device that was in use", "MiB", digits=0),
-    _measured("energy_j_img", "Energy", "Energy of one image", "J/img", digits=3),
+    training_column(
+        "training_time_s", "Training time", "whole trainings: steps and waiting for data", unit="s", digits=1
+    ),
+    training_column("time_to_target_s", "To target", "the way to the protocol's target", unit="s", digits=1),
+    training_column("epochs_to_target", "Epochs to target", "the way to the protocol's target", unit="", digits=0),
+    throughput_column("throughput_img_s", "Throughput", "Inference"),
+    throughput_column("train_throughput_img_s", "Training", "Training steps"),
+    throughput_column(
+        "server_rate_img_s", "Served", "Requests that arrive at random and stay within the target at p99"
+    ),
+    measured_column("latency_p50_ms", "Latency p50", "Median latency of single images", "ms", digits=2),
+    measured_column("latency_p99_ms", "Latency p99", "99th percentile of the latency of single images", "ms", digits=2),
+    measured_column("peak_memory_mib", "Memory", "Largest memory of the device that was in use", "MiB", digits=0),
+    measured_column("energy_j_img", "Energy", "Energy of one image", "J/img", digits=3),
     Column(
         name="input_size",
         title="Input",
@@ -232,9 +160,11 @@ _ALL = (
         higher_is_better=False,
         width=92,
     ),
-    _facet("precision", "Arithmetic", "The arithmetic that the model ran in.", "precision", width=112, group="run"),
-    _facet("device", "Device", "The kind of device that it ran on.", "device_type", width=88, group="run"),
-    _facet(
+    facet_column(
+        "precision", "Arithmetic", "The arithmetic that the model ran in.", "precision", width=112, group="run"
+    ),
+    facet_column("device", "Device", "The kind of device that it ran on.", "device_type", width=88, group="run"),
+    facet_column(
         "isolation",
         "Isolation",
         "How far the submission's code was kept from labels and results: none, process or sandbox.",
@@ -242,7 +172,7 @@ _ALL = (
         width=104,
         group="run",
     ),
-    _facet(
+    facet_column(
         "status",
         "Status",
         "Who stands for the numbers: verified, self-reported or imported.",
@@ -250,7 +180,7 @@ _ALL = (
         width=120,
         group="run",
     ),
-    _facet(
+    facet_column(
         "extra_training_data",
         "Extra data",
         "Training data beyond ILSVRC-2012, as the submission states it.",
@@ -258,8 +188,8 @@ _ALL = (
         width=150,
         group="entry",
     ),
-    _facet("license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"),
-    _facet("source", "Source", "Where the model comes from.", "submission.source", width=112, group="entry"),
+    facet_column("license", "Licence", "Licence of the weights.", "submission.license", width=140, group="entry"),
+    facet_column("source", "Source", "Where the model comes from.", "submission.source", width=112, group="entry"),
     Column(
         name="date",
         title="Date",

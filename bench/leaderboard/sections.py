@@ -19,7 +19,8 @@ from bench.leaderboard.surroundings import Medians
 from bench.leaderboard.training import Training, training_of
 from bench.leaderboard.trust import Trust, trust_of
 from bench.metrics import METRICS
-from bench.records.result import Cost, Failure, Result, Retraction
+from bench.records.result import Cost, Failure, Result
+from bench.records.retraction import Retraction
 from bench.stored import Stored
 
 __all__ = ["Section", "cost_title", "sections_of"]

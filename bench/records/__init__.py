@@ -4,7 +4,8 @@ from bench.records.base import FileRecord, Record
 from bench.records.board import Board
 from bench.records.predictions import Predictions
 from bench.records.protocol import Geometry, Protocol
-from bench.records.result import Estimate, Result, Retraction
+from bench.records.result import Estimate, Result
+from bench.records.retraction import Retraction
 from bench.records.submission import InputSpec, Submission
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""A result: one immutable record of one run; and what may be said about it later."""
+"""A result: one immutable record of one run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = [
     "ProtocolRef",
     "Result",
     "ResultInput",
-    "Retraction",
     "RunId",
     "Scalar",
     "SubmissionRef",
+    "Timestamp",
 ]
 
 RunId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{12}$")]
@@ -276,29 +276,3 @@ class Result(FileRecord):
     def entry(self) -> str:
         """`team/name`: what the runs of one submission share."""
         return f"{self.submission.team}/{self.submission.name}"
-
-
-class Retraction(FileRecord):
-    """A result is withdrawn, or replaced by a better one; the result itself stays as it is."""
-
-    run: RunId
-    """The run that is withdrawn."""
-    reason: FreeText
-    """Why."""
-    by: FreeText
-    """Who says so."""
-    created_at: Timestamp
-    """When, UTC."""
-    superseded_by: RunId | None = None
-    """The run that takes its place."""
-    ruling: Literal["penalty"] | None = None
-    """`penalty`: the organisers ruled that the run broke a challenge's rules; it stays visible, and is not compared."""
-    ledger: Annotated[int, Field(gt=0)] | None = None
-    """The number of the entry of the challenge's ledger that says the same."""
-
-    @property
-    def state(self) -> Literal["retracted", "superseded", "penalised"]:
-        """What became of the run, in a word."""
-        if self.ruling == "penalty":
-            return "penalised"
-        return "superseded" if self.superseded_by else "retracted"

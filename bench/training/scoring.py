@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.backends.device import resolve_device
-from bench.backends.run import Measured, RunOptions, run_all
+from bench.backends.measured import Measured
+from bench.backends.run import RunOptions, run_all
 from bench.data.cache import CropCache, open_crops
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UsageError

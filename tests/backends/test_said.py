@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bench.audits import judge
 from bench.backends.base import RunSpec
 from bench.backends.jailed import _JailedSession
-from bench.backends.run import _costs
+from bench.backends.measured import _costs
 from bench.backends.said import gmacs_of, notes_of, num_params_of, scalars_of
 from bench.errors import BenchError, ChannelError, ModelError
 from bench.files import canonical_json

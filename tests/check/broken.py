@@ -36,7 +36,8 @@ from bench.check.waivers import load_waivers, waiver_findings
 from bench.metrics.topk import predictions_from_logits
 from bench.records.predictions import Predictions
 from bench.records.reference import ReferenceRun, ReferenceRuns
-from bench.records.result import Result, Retraction
+from bench.records.result import Result
+from bench.records.retraction import Retraction
 from bench.records.submission import Claims, TrainingOrigin
 from bench.score import protocol_ref
 

@@ -14,7 +14,8 @@ from bench.leaderboard.board import LoadedBoard, load_board
 from bench.leaderboard.frame import frame_of
 from bench.leaderboard.history import NUM_TOP, Change, changes
 from bench.leaderboard.standing import Standing, standing
-from bench.records.result import DatasetRef, Failure, Result, Retraction
+from bench.records.result import DatasetRef, Failure, Result
+from bench.records.retraction import Retraction
 from bench.stored import Stored
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from bench.leaderboard.frame import frame_of
 from bench.leaderboard.history import Change, changes
 from bench.leaderboard.history_page import NUM_DAYS, NUM_NAMED, best_line, history_json, history_page
 from bench.leaderboard.standing import Standing, standing
-from bench.records.result import Result, Retraction
+from bench.records.result import Result
+from bench.records.retraction import Retraction
 from bench.stored import Stored
 
 PATH = Path("a.json")

@@ -16,7 +16,8 @@ from bench.leaderboard.index import index_page
 from bench.leaderboard.material import Material
 from bench.leaderboard.recent import newest_version, problems, recent
 from bench.leaderboard.standing import Standing, standing
-from bench.records.result import Cost, Failure, Result, Retraction
+from bench.records.result import Cost, Failure, Result
+from bench.records.retraction import Retraction
 from bench.resources import resource_folder
 from bench.stored import Stored
 

@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 from leaderboard.made_results import run_of
 
 from bench.leaderboard.speed import curves_of, speed_points
-from bench.records.result import Cost, Retraction
+from bench.records.result import Cost
+from bench.records.retraction import Retraction
 from bench.stored import Stored
 
 

@@ -17,7 +17,8 @@ from bench.leaderboard.multiples import BASE, TOP, drawing, marks_of, tick_words
 from bench.leaderboard.series import Series, changes_of, events, largest_first, series_of
 from bench.leaderboard.site import publish
 from bench.leaderboard.throughput import change_text, script_data, throughput_pages
-from bench.records.result import Failure, Result, Retraction
+from bench.records.result import Failure, Result
+from bench.records.retraction import Retraction
 from bench.resources import resource_folder
 from bench.store import Store
 from bench.stored import Stored
