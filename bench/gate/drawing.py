@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
-from statistics import median
 from xml.etree.ElementTree import Element
 
 from bench.gate.raw import difference_of
-from bench.gate.screen import Series
+from bench.gate.screen import Series, segments
 from bench.gate.suite import RowReport
 from bench.leaderboard.scales import Scale, tick_text
 from bench.leaderboard.svg import element, number
@@ -60,9 +58,8 @@ def run_dots(series: Series, changes: Sequence[Change]) -> Element:
     values = [1e3 * point.seconds for point in series.points]
     x = _places(len(values))
     scale, parts = _axis(values, "ms")
-    borders = [0, *(change.place for change in changes), len(values)]
-    for start, end in pairwise(borders):
-        parts.append(_level("estimate", scale.at(median(values[start:end])), x[start] - 6, x[end - 1] + 6))
+    for start, end, seconds in segments(series, changes):
+        parts.append(_level("estimate", scale.at(1e3 * seconds), x[start] - 6, x[end - 1] + 6))
     for change in changes:
         middle = (x[change.place - 1] + x[change.place]) / 2
         parts.append(element("path", {"class_": "change", "d": f"M{number(middle)} {TOP}V{BASE}"}))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from markupsafe import Markup
 
 from bench.gate.drawing import pair_dots, run_dots
 from bench.gate.report import HEADERS, GateReport, table
-from bench.gate.screen import Proposal, Series, changes_in
+from bench.gate.screen import Proposal, Series, changes_in, segments
 from bench.gate.suite import RowReport
 from bench.leaderboard.compact import compact
 from bench.leaderboard.exports import csv_text
@@ -61,7 +59,6 @@ def history_page(series: Sequence[Series], proposals: Sequence[Proposal], tolera
             "name": one.name,
             "fingerprint": one.fingerprint,
             "num_runs": len(one.points),
-            "num_changes": len(changes),
             "drawing": Markup(markup(run_dots(one, changes))),  # noqa: S704 - by an XML library
         }
         for one, changes in found
@@ -80,10 +77,9 @@ def history_csv(series: Sequence[Series], tolerance: float | None = None) -> str
 
 
 def _lines(series: Series, tolerance: float | None) -> Iterator[list[Any]]:
-    borders = [0, *(change.place for change in changes_in(series, tolerance)), len(series.points)]
-    for number, (start, end) in enumerate(pairwise(borders), start=1):
-        middle = median(1e3 * point.seconds for point in series.points[start:end])
-        for point in series.points[start:end]:
+    for number, segment in enumerate(segments(series, changes_in(series, tolerance)), start=1):
+        middle = 1e3 * segment.seconds
+        for point in series.points[segment.start : segment.end]:
             yield [series.name, series.fingerprint, point.at, point.commit, 1e3 * point.seconds, number, middle]
 
 

@@ -11,13 +11,27 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
 
 from bench.files import digest_of
 from bench.gate.history import PastRun
 from bench.records.result import Cost, Result
 from bench.stats.changes import Change, changes
 
-__all__ = ["Point", "Proposal", "Series", "changes_in", "history_series", "proposals", "result_series"]
+__all__ = [
+    "Point",
+    "Proposal",
+    "Segment",
+    "Series",
+    "changes_in",
+    "history_series",
+    "proposals",
+    "result_series",
+    "segments",
+]
 
 TOLERANCE = 0.03
 _SAME = (
@@ -53,6 +67,17 @@ class Series:
     """Smaller changes are not proposed."""
     command: str | None = None
     """What measures it again, where it is no row of the gate."""
+
+
+class Segment(NamedTuple):
+    """Runs of a series between two changes."""
+
+    start: int
+    """The first of them."""
+    end: int
+    """The first after them."""
+    seconds: float
+    """Their median."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +202,8 @@ def proposals(series: Sequence[Series], tolerance: float | None = None) -> list[
     return sorted(found, key=lambda item: (-item.slowdown, item.name, item.after.at))
 
 
-def changes_in(series: Series, tolerance: float | None = None) -> list[Change]:
+@lru_cache(maxsize=4096)  # thousands of permutations each, and a page asks as its list of proposals did
+def changes_in(series: Series, tolerance: float | None = None) -> tuple[Change, ...]:
     """Where a series may have changed, on the log scale.
 
     Args:
@@ -185,7 +211,16 @@ def changes_in(series: Series, tolerance: float | None = None) -> list[Change]:
         tolerance: The least change, instead of that of the series.
     """
     least = math.log1p(series.tolerance if tolerance is None else tolerance)
-    return changes([math.log(point.seconds) for point in series.points], least_step=least)
+    return tuple(changes([math.log(point.seconds) for point in series.points], least_step=least))
+
+
+def segments(series: Series, changes: Sequence[Change]) -> list[Segment]:
+    """The runs between the changes, at least one segment."""
+    borders = [0, *(change.place for change in changes), len(series.points)]
+    return [
+        Segment(start, end, median(point.seconds for point in series.points[start:end]))
+        for start, end in pairwise(borders)
+    ]
 
 
 def _command(series: Series, before: Point, after: Point) -> str:

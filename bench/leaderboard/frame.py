@@ -116,41 +116,20 @@ def flat_row(item: Result | Stored) -> dict[str, Any]:
     """One result as a row of the frame: from column name to plain value, without what the record does not have."""
     result, retraction = (item.result, item.retraction) if isinstance(item, Stored) else (item, None)
     row: dict[str, Any] = {"entry": result.entry, "state": "current"}
-    _flatten(result, _RESULT, row)
+    _flatten(result, "", row)
     if result.status == "verified" and (missing := may_be_verified(result.isolation, result.layers, result.audits)):
         row["doubt"] = "; ".join(missing)
     if retraction is not None:
         row["state"] = retraction.state
-        _flatten(retraction, _RESULT.below("retraction"), row)
+        _flatten(retraction, "retraction.", row)
     return row
 
 
-class _Paths(dict[str, str | None]):
-    """From key to path below one place of a record, None for what is skipped; put together once for all results."""
-
-    def __init__(self, prefix: str = "") -> None:
-        self._prefix = prefix
-        self._below: dict[str, _Paths] = {}
-
-    def __missing__(self, key: str) -> str | None:
-        path = self._prefix + key
-        self[key] = found = None if path in _SKIPPED else path
-        return found
-
-    def below(self, key: str) -> _Paths:
-        """The paths below a key."""
-        if key not in self._below:
-            self._below[key] = _Paths(f"{self._prefix}{key}.")
-        return self._below[key]
-
-
-_RESULT = _Paths()
-
-
-def _flatten(value: BaseModel | dict[str, Any], paths: _Paths, row: dict[str, Any]) -> None:
+def _flatten(value: BaseModel | dict[str, Any], prefix: str, row: dict[str, Any]) -> None:
     """Adds each key of a record to the row, under its path; tuples become text, missing values are left out."""
     for key, inner in (value if isinstance(value, dict) else value.__dict__).items():
-        if inner is None or (name := paths[key]) is None:
+        name = prefix + key
+        if inner is None or name in _SKIPPED:
             continue
         if type(inner) in _PLAIN:
             row[name] = inner
@@ -158,7 +137,7 @@ def _flatten(value: BaseModel | dict[str, Any], paths: _Paths, row: dict[str, An
             if inner:
                 row[name] = " ".join(map(str, inner))
         else:
-            _flatten(inner, paths.below(key), row)
+            _flatten(inner, f"{name}.", row)
 
 
 def _series(name: str, values: list[Any]) -> pd.Series[Any]:
