@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,8 @@ def _block_s(session: ModelSession, images: Images, count: int) -> float:
     size = len(images)
     samples = tuple(Sample(f"{at:06}", at % 1000, Path(), 0, None) for at in range(size * count))
     dataset = Dataset("imagenet-1k", "val", Path(), "flat", class_table("imagenet-1k"), samples, complete=False)
-    batches = [Batch(start, size, images) for start in range(0, len(dataset), size)]
+    copies = cycle(images.copy() for _ in range(4))  # a CUDA device keeps what it was given last
+    batches = [Batch(start, size, next(copies)) for start in range(0, len(dataset), size)]
     assert len(dataset.labels_N) == len(dataset.sample_ids)  # both are made when they are first asked for
     time.sleep(_REST_S)
     started = time.perf_counter()

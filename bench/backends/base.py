@@ -45,6 +45,8 @@ class RunSpec:
     """Where downloaded weights are kept."""
     with_weights: bool = True
     """False leaves the weights as the factory or the zoo initialises them, for a dry run."""
+    audited: bool = False
+    """Each question to a process of the model's own is one batch, so that an audit's cannot be told from others."""
     compiled: bool = False
     """Run the model through torch.compile."""
     limits: Limits | None = None

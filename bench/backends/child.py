@@ -45,6 +45,10 @@ def main() -> int:
     from bench.sandbox.frames import Kind
     from bench.sandbox.memory import ReadableSlots
 
+    if config["num_threads"] is not None:
+        import torch
+
+        torch.set_num_threads(config["num_threads"])
     channel = _Channel(questions, replies)
     device = device_type(config["spec"]["device"])
     # Until the submission is there, an exception is a fault of bench or of this machine: its traceback tells more.
@@ -71,17 +75,20 @@ class _Channel:
     """The way to the parent and back."""
 
     def __init__(self, questions: int, replies: int) -> None:
-        from bench.sandbox.frames import FrameReader, header
+        from bench.sandbox.frames import FrameReader
 
         self._questions, self._replies = questions, replies
         self._reader = FrameReader(questions, lambda _: None)
-        self._header = header
 
     def say(self, kind: Kind, sequence: int, payload: Sequence[Any] | dict[str, Any] = (), number: int = 0) -> None:
         """Sends a frame whose payload is JSON, or consists of buffers of bytes."""
-        parts = [json.dumps(payload).encode()] if isinstance(payload, dict) else payload
-        head = self._header(kind, sequence, number, sum(len(part) for part in parts))
-        rest = [memoryview(part) for part in (head, *parts)]
+        from bench.sandbox.frames import frame, header
+
+        if isinstance(payload, dict):
+            parts = [frame(kind, sequence, number, payload)]
+        else:
+            parts = [header(kind, sequence, number, sum(map(len, payload))), *payload]
+        rest = [memoryview(part) for part in parts]
         while rest:
             count = os.writev(self._replies, rest)
             while rest and count >= len(rest[0]):
@@ -111,10 +118,6 @@ def _session(config: dict[str, Any], channel: _Channel) -> Iterator[ModelSession
     from bench.models.phase import LISTENER
     from bench.sandbox.frames import Kind
 
-    if config["num_threads"] is not None:
-        import torch
-
-        torch.set_num_threads(config["num_threads"])
     spec = config["spec"] | {"cache_folder": Path(config["spec"]["cache_folder"])}
     submission = _submission(config)
     phases = {"import": 1, "load": 2}

@@ -87,9 +87,10 @@ def answer(
             break
     outcomes = []
     for index, track in enumerate(tracks):
+        num_left = track.num_left
         outcomes.append(track.finish())
-        if on_progress is not None and track.num_left:
-            on_progress(index, track.num_left)
+        if on_progress is not None and num_left:
+            on_progress(index, num_left)
     return outcomes
 
 
@@ -135,7 +136,7 @@ class _Track:
         if self.full_rows is not None and num_rows < self.full_rows:
             images_NHWC = np.resize(images_NHWC, (self.full_rows, *images_NHWC.shape[1:]))
         self.in_flight.append((batch.where_N, num_rows, self.session.submit(images_NHWC)))
-        if len(self.in_flight) > self.session.num_ahead:
+        while len(self.in_flight) > self.session.num_ahead:
             self._take()
 
     def _submit_audited(self, batch: Batch, audit: TrackAudit) -> None:

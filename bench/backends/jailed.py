@@ -22,7 +22,7 @@ from bench.backends.base import Backend, Images, Logits, ModelSession, PendingLo
 from bench.backends.device import wants_every_core
 from bench.backends.said import gmacs_of, notes_of, num_params_of, object_of, scalars_of
 from bench.backends.settings import settings_of
-from bench.errors import ChannelError, WeightsError
+from bench.errors import BenchError, ChannelError, WeightsError
 from bench.measure.environment import environment
 from bench.models.source import LoadedSubmission
 from bench.records.result import Scalar
@@ -39,7 +39,8 @@ __all__ = ["JailedBackend"]
 
 _TURN_S = 0.1
 _TURN_BYTES = 32 << 20
-"""How long a turn of several batches may take, and how many bytes they may be."""
+_MOST_BATCHES = 16
+"""How long a turn of several batches may take, and how many bytes and batches they may be."""
 _OF_TORCH = ("torch", "num_threads", "gpu", "num_gpus", "gpu_memory_gib", "cuda", "cudnn", "driver")
 
 
@@ -66,7 +67,7 @@ class JailedBackend(Backend):
             except WeightsError as error:
                 # A sandbox has no network. What has no code of its own may be fetched outside of it, once.
                 could_help = self.isolation == "sandbox" and "cannot be downloaded" in error.message
-                if submission.source.runs_code or not could_help:
+                if submission.source.runs_code or not (spec.with_weights and could_help):
                     raise
                 stack.close()
                 if not fetch_weights(submission, spec.cache_folder):
@@ -86,10 +87,11 @@ class JailedBackend(Backend):
 
 @dataclass(eq=False)
 class _Turn:
-    """Batches that the child is given together."""
+    """Batches that the child is given together; they lie in one slot."""
 
     places: list[BatchPlace] = field(default_factory=list)
     num_rows: int = 0
+    num_bytes: int = 0
     """Of all these batches."""
     question: Question | None = None
     """None while the child has not been given them."""
@@ -102,21 +104,24 @@ class _JailedSession(ModelSession):
 
     A model on a CPU may want every core: whatever this process did meanwhile would hold up one of its threads, and all
     others would wait for that one. Then the two take turns, unless a batch takes so long that this hardly matters: a
-    few batches gather in shared memory, and are answered together. Elsewhere each batch is given to the child at once.
+    few batches gather in shared memory, and are answered together. Elsewhere each batch is given to the child at once;
+    so it is under an audit, where the number of batches in a question would tell the child what is scored.
     """
 
     def __init__(self, keeper: Keeper, slots: Slots, jail: Jail, submission: LoadedSubmission, spec: RunSpec) -> None:
         self._keeper, self._slots = keeper, slots
         self._num_classes = spec.num_classes
-        self._in_flight: deque[_Turn] = deque()  # of each batch that may still lie in its slot
-        self._next = _Turn()
+        self._in_slots: deque[_Turn] = deque()
+        self._num_turns = self._num_batches = 0
         self._turn_size = 1
-        self._num_batches = 0
+        self._rows_a_turn = 0.0
         hello = keeper.wait(keeper.hello)
         with without_surprise():
             self.environment = _environment(object_of(hello), jail, spec)
         num_threads = self.environment["num_threads"]
-        self._takes_turns = isinstance(num_threads, int) and wants_every_core(spec.device, num_threads)
+        self._takes_turns = (
+            isinstance(num_threads, int) and wants_every_core(spec.device, num_threads) and not spec.audited
+        )
         ready = keeper.wait(keeper.ready)
         with without_surprise():
             told = object_of(ready)
@@ -127,28 +132,38 @@ class _JailedSession(ModelSession):
         self.limits = jail.limits.as_json()
 
     def submit(self, images_NHWC: Images) -> PendingLogits:
-        while len(self._in_flight) >= NUM_SLOTS:
-            self._answer(self._in_flight.popleft())
-        place = self._slots.write(self._num_batches % NUM_SLOTS, images_NHWC)
-        self._num_batches += 1
-        turn = self._next
+        self._keeper.check()
+        turn = self._filling()
+        place = self._slots.write((self._num_turns - 1) % NUM_SLOTS, turn.num_bytes, images_NHWC)
         rows = slice(turn.num_rows, turn.num_rows + place.num_rows)
         turn.places.append(place)
         turn.num_rows += place.num_rows
-        self._in_flight.append(turn)
-        if len(turn.places) >= self._turn_size:
+        turn.num_bytes += images_NHWC.nbytes
+        self._num_batches += 1
+        if self._takes_turns:
+            self._turn_size = _turn_size(self._rows_a_turn, place.num_rows, images_NHWC.nbytes)
+        if len(turn.places) >= self._turn_size or turn.num_bytes >= _TURN_BYTES:
             self._give()
-
         return lambda: self._answer(turn)[rows]
 
     @property
     def num_ahead(self) -> int:
-        return self._turn_size - 1 if self._turn_size > 1 else 2
+        return self._turn_size - 1 if self._turn_size > 1 else NUM_SLOTS - 1
+
+    def _filling(self) -> _Turn:
+        """The turn that the child has not been given yet, or a new one with a slot of its own."""
+        if self._in_slots and self._in_slots[-1].question is None:
+            return self._in_slots[-1]
+        while len(self._in_slots) >= NUM_SLOTS:
+            self._answer(self._in_slots.popleft())
+        self._in_slots.append(_Turn())
+        self._num_turns += 1
+        return self._in_slots[-1]
 
     def _give(self) -> None:
         """Gives the child the batches that it has not been given."""
-        turn = self._next
-        if not turn.places:
+        turn = self._in_slots[-1] if self._in_slots else None
+        if turn is None or turn.question is not None or not turn.places:
             return
         first = self._num_batches - len(turn.places) + 1
         names = f"batch {first:,}" if len(turn.places) == 1 else f"batches {first:,} to {self._num_batches:,}"
@@ -164,17 +179,19 @@ class _JailedSession(ModelSession):
                 length=4 * turn.num_rows * self._num_classes,
             )
         )
-        self._next = _Turn()
 
     def _answer(self, turn: _Turn) -> Logits:
         if turn.logits_NC is None:
             if turn.question is None:
                 self._give()
             assert turn.question is not None  # noqa: S101 - given just now
-            payload = self._keeper.wait(turn.question)
+            try:
+                payload = self._keeper.wait(turn.question)
+            except BenchError:
+                self._slots.close()  # it may be full of what the child took; others of this evaluation need memory
+                raise
             turn.logits_NC = np.frombuffer(payload, dtype=np.float32).reshape(-1, self._num_classes)
-            if self._takes_turns:
-                self._turn_size = _turn_size(turn.places, turn.question.seconds)
+            self._rows_a_turn = _TURN_S * turn.num_rows / max(turn.question.seconds, 1e-6)
         return turn.logits_NC
 
     def _told(self, request: Request) -> bytearray:
@@ -198,6 +215,7 @@ class _JailedSession(ModelSession):
     def finish(self) -> None:
         self._give()
         self._keeper.finish()
+        self._slots.close()
         self.notes += tuple(
             f"It printed {printed.num_bytes:,} bytes to its {name}; the first {printed.num_dropped:,} were dropped."
             for name, printed in zip(("standard output", "standard error"), self._keeper.printed, strict=True)
@@ -211,11 +229,9 @@ class _JailedSession(ModelSession):
         return output.text, errors.text
 
 
-def _turn_size(places: list[BatchPlace], seconds: float) -> int:
-    """How many batches the child should be given together, when it took so long for these."""
-    in_time = int(_TURN_S * len(places) / max(seconds, 1e-6))
-    in_memory = _TURN_BYTES // (3 * max(place.num_rows * place.height * place.width for place in places))
-    return max(1, min(NUM_SLOTS, in_time, in_memory))
+def _turn_size(rows_a_turn: float, num_rows: int, num_bytes: int) -> int:
+    """How many batches of so many rows and bytes are a turn."""
+    return max(1, min(_MOST_BATCHES, int(rows_a_turn / num_rows), _TURN_BYTES // num_bytes))
 
 
 def _environment(hello: dict[str, Any], jail: Jail, spec: RunSpec) -> dict[str, Scalar]:

@@ -108,6 +108,7 @@ def run_all(
             precision=precision,
             num_classes=dataset.classes.num_classes,
             cache_folder=cache_folder,
+            audited=options.audit,
             compiled=options.compiled,
             limits=options.limits,
             hidden=(*label_folders(dataset.root, dataset.split), cache_folder, *options.hidden)

@@ -53,16 +53,19 @@ class Ear:
         for descriptor in (child.replies, *child.outputs, child.exits, wake):
             self._poll.register(descriptor, select.POLLIN)
 
-    def hear(self) -> None:
+    def hear(self) -> bool:
         """Waits until the child says something, or for a second, or until the next deadline, and takes that in.
 
+        Returns:
+            Whether it has ended, as it should.
+
         Raises:
-            DiedError: The child has ended, or no longer answers.
+            DiedError: It has ended, or no longer answers, and was not to.
             BenchError: It said what it may not say, or says that it failed, or a deadline has passed.
         """
         with self._changed:
             left = self._dialogue.seconds_left(is_within_a_frame=self._reader.is_within_a_frame)
-        has_ended = False
+        is_closed = has_ended = False
         for descriptor, _ in self._poll.poll(1000 * min(left, _GLANCE_S)):
             if descriptor == self._wake:
                 with suppress(BlockingIOError):
@@ -70,11 +73,17 @@ class Ear:
             elif descriptor in self._outputs:
                 if not _take_text(descriptor, self._outputs[descriptor]):
                     self._poll.unregister(descriptor)
+            elif descriptor == self._child.exits:
+                has_ended = True
             else:
-                has_ended = descriptor == self._child.exits or self._read() or has_ended
-        if has_ended:
+                is_closed = self._read()
+        if has_ended or is_closed:
             self._read()  # what it said last
-            raise DiedError
+            if not self._dialogue.is_finished:
+                raise DiedError
+        if is_closed:
+            self._poll.unregister(self._child.replies)
+        return has_ended
 
     @without_surprise()
     def _read(self) -> bool:

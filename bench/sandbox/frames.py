@@ -21,6 +21,7 @@ __all__ = [
     "Header",
     "Kind",
     "frame",
+    "header",
     "packed",
     "parsed",
     "unpacked",
@@ -103,7 +104,7 @@ def unpacked(payload: bytes | bytearray) -> list[BatchPlace]:
     return [BatchPlace(*fields) for fields in _PLACE.iter_unpack(payload)]
 
 
-def frame(kind: Kind, sequence: int, number: int = 0, payload: bytes | memoryview | dict[str, Any] = b"") -> bytes:
+def frame(kind: Kind, sequence: int, number: int = 0, payload: bytes | dict[str, Any] = b"") -> bytes:
     """A frame as bytes; a dict is sent as JSON.
 
     >>> len(frame(Kind.FINISH, 3)) == HEADER_BYTES

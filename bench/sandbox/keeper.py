@@ -78,6 +78,11 @@ class Keeper:
                 self._changed.wait()
             return question.payload
 
+    def check(self) -> None:
+        """Nothing, while the child can be asked; errors as those of `wait`."""
+        with self._changed:
+            self._raise_if_over()
+
     def finish(self) -> None:
         """Lets the child end by itself, and looks that it does; errors as those of `wait`."""
         self.wait(self.ask(Request(kind=Kind.FINISH, answer=Kind.FINISHED, phase="end", length=0)))
@@ -135,13 +140,7 @@ class Keeper:
         """Listens until the child ends, or is to be ended."""
         ear = Ear(child, self._dialogue, self._changed, self.printed, self._wake)
         while not self._is_stopped:
-            try:
-                ear.hear()
-            except DiedError:
-                if not self._dialogue.is_finished:
-                    raise
-                while not select.select([child.exits], [], [], self._dialogue.seconds_left())[0]:
-                    pass
+            if ear.hear():
                 return
             if self._is_stuffed:
                 doing = self._dialogue.doing()

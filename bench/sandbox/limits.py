@@ -42,7 +42,8 @@ class Limits:
     first_batch_s: float = 300.0
     """For the first batch."""
     batch_s: float = 10.0
-    """For each later batch, or 20 times the median of those before where that is longer."""
+    """For each later question - a batch, or several that take a tenth of a second together -, or 20 times the median of
+    those before where that is longer."""
     busy_s: float = 24 * 3600.0
     """For everything that it was asked for, together."""
     shutdown_s: float = 10.0

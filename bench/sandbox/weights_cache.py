@@ -39,14 +39,16 @@ def cached_weights(submission: LoadedSubmission, cache_folder: Path, *, with_wei
     Args:
         submission: Whose child it is.
         cache_folder: Where downloaded weights are kept.
-        with_weights: False downloads nothing.
+        with_weights: False gives it no caches, and downloads nothing.
 
     Raises:
         WeightsError: The download fails.
     """
+    if not with_weights:
+        return CachedWeights((), _INSIDE, {}, {}, is_readable=True)
     model = submission.manifest.model
     binds: list[Bind] = []
-    if with_weights and model.weights is not None and model.weights.startswith("https://"):
+    if model.weights is not None and model.weights.startswith("https://"):
         from bench.models.weights import weights_file
 
         path = weights_file(submission, cache_folder)

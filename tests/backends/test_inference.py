@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from bench.backends.base import Images, ModelSession, PendingLogits
 from bench.backends.inference import Answered, answer, average_views
+from bench.backends.sharded import ShardedSession
 from bench.data.classes import class_table
 from bench.data.dataset import Dataset, Sample
 from bench.data.loader import Batch
 from bench.metrics.topk import predictions_from_logits
+from bench.records.submission import InputSpec
 
 
 def test_views_are_averaged_after_the_softmax() -> None:
@@ -58,20 +61,20 @@ class _Known(ModelSession):
     """Answers what is written in the pixels."""
 
     def __init__(self, num_ahead: int) -> None:
-        self._num_ahead = num_ahead
-        self.most_in_flight = self._in_flight = 0
+        self.wanted = num_ahead
+        self.most_in_flight = self.in_flight = 0
 
     @property
     def num_ahead(self) -> int:
-        return self._num_ahead
+        return self.wanted
 
     def submit(self, images_NHWC: Images) -> PendingLogits:
         logits_NC = images_NHWC[:, 0, :, 0].astype(np.float32)
-        self._in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
         def wait() -> npt.NDArray[np.float32]:
-            self._in_flight -= 1
+            self.in_flight -= 1
             return logits_NC
 
         return wait
@@ -102,10 +105,41 @@ def test_predictions_depend_on_neither_batches_nor_their_order(
     ]
     session = _Known(num_ahead)
 
-    (found,) = answer([session], batches, dataset)
+    told = []
+
+    (found,) = answer([session], batches, dataset, lambda _, count: told.append(count))
 
     assert isinstance(found, Answered)
+    assert sum(told) == num_images
     expected = predictions_from_logits(dataset.sample_ids, images_NHWC[:, 0, :, 0].astype(np.float32), dataset.labels_N)
     for mine, theirs in zip(vars(found.predictions).values(), vars(expected).values(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert session.most_in_flight == min(len(batches), num_ahead + 1)
+
+
+def test_less_is_in_flight_as_soon_as_a_session_wants_less() -> None:
+    """A child whose turns get shorter must not go on computing meanwhile."""
+    session = _Known(15)
+    seen = []
+
+    def changing() -> Iterator[Batch]:
+        for at in range(60):
+            if at == 30:
+                session.wanted = 4
+            yield Batch(at, 1, np.zeros((1, 1, 10, 1), np.uint8))
+            seen.append(session.in_flight)
+
+    samples = tuple(Sample(f"{at:04}", 0, Path(), 0, None) for at in range(60))
+    dataset = Dataset("cifar10", "val", Path(), "flat", class_table("cifar10"), samples, complete=False)
+    answer([session], changing(), dataset)
+
+    assert seen[20:30] == [15] * 10
+    assert seen[30:] == [4] * 30
+
+
+def test_each_of_several_devices_has_its_own_batches_ahead() -> None:
+    """Or some of them would wait."""
+    for session in (sessions := [_Known(2), _Known(5)]):
+        session.input, session.num_params, session.environment = InputSpec(), 0, {}
+
+    assert ShardedSession(sessions).num_ahead == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,11 @@ import pytest
 from bench.backends import BACKENDS
 from bench.backends.base import PendingLogits, RunSpec
 from bench.backends.jailed import _turn_size
-from bench.errors import ModelError
-from bench.models.source import open_submission
-from bench.sandbox.frames import BatchPlace
-from bench.sandbox.memory import NUM_SLOTS
+from bench.errors import DeviceError, ModelError
+from bench.models.source import LoadedSubmission, open_submission
+from bench.sandbox.dialogue import Question, Request
+from bench.sandbox.keeper import Keeper
 
-SMALL = BatchPlace(0, 8, 32, 32)
-LARGE = BatchPlace(0, 256, 224, 224)
 # Answers the mean of an image's pixels; the image whose pixels are all 255 is one too many.
 CODE = """
 from torch import nn
@@ -38,21 +37,21 @@ def build_model():
 
 
 @pytest.mark.parametrize(
-    ("places", "seconds", "size"),
+    ("rows_a_turn", "num_rows", "num_bytes", "size"),
     [
-        ([SMALL], 0.001, NUM_SLOTS),
-        ([SMALL], 0.0, NUM_SLOTS),
-        ([SMALL] * 4, 0.16, 2),
-        ([SMALL], 0.09, 1),
-        ([SMALL] * NUM_SLOTS, 60.0, 1),
-        ([LARGE], 0.001, 1),
+        (1e6, 8, 24576, 16),
+        (20, 8, 24576, 2),
+        (7, 8, 24576, 1),
+        (0, 8, 24576, 1),
+        (1e6, 256, 256 * 224 * 224 * 3, 1),
+        (1e6, 32, 32 * 224 * 224 * 3, 6),
     ],
 )
-def test_a_turn_is_as_many_batches_as_take_a_tenth_of_a_second(
-    places: list[BatchPlace], seconds: float, size: int
+def test_a_turn_is_as_many_batches_as_its_time_and_its_memory_allow(
+    rows_a_turn: float, num_rows: int, num_bytes: int, size: int
 ) -> None:
-    """At least one, no more than there are slots, and few bytes."""
-    assert _turn_size(places, seconds) == size
+    """At least one, and no more than sixteen."""
+    assert _turn_size(rows_a_turn, num_rows, num_bytes) == size
 
 
 class TestTurns:
@@ -64,32 +63,64 @@ class TestTurns:
         monkeypatch.setattr("bench.backends.jailed.wants_every_core", lambda *_: True)
         return RunSpec(device="cpu", precision="fp32", num_classes=1000, cache_folder=tmp_path / "cache")
 
-    def test_every_batch_gets_its_own_rows(self, spec: RunSpec, make_submission: Callable[..., Path]) -> None:
-        """Of whatever sizes they are, though their memory is used again at once."""
-        made = make_submission(CODE, more="[input]\nimg_size = 8\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n")
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The number of batches of each question."""
+        ask, asked = Keeper.ask, []
+
+        def noted(keeper: Keeper, request: Request) -> Question:
+            asked.append(request.num_batches)
+            return ask(keeper, request)
+
+        monkeypatch.setattr(Keeper, "ask", noted)
+        return asked
+
+    @pytest.fixture
+    def made(self, make_submission: Callable[..., Path]) -> LoadedSubmission:
+        """The submission."""
+        more = "[input]\nimg_size = 8\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n"
+        return open_submission(str(make_submission(CODE, more=more)))
+
+    @pytest.mark.parametrize("audited", [False, True])
+    def test_every_batch_gets_its_own_rows(
+        self, spec: RunSpec, made: LoadedSubmission, asked: list[int], audited: bool
+    ) -> None:
+        """Of whatever sizes they are, though their memory is used again; an audit's question is like all others."""
         in_flight: deque[PendingLogits] = deque()
-        found, most_ahead, levels = [], 0, [(7 * at) % 255 for at in range(200)]
-        with BACKENDS["process"]().start(open_submission(str(made)), spec) as session:
+        found, levels = [], [(7 * at) % 255 for at in range(200)]
+        with BACKENDS["process"]().start(made, replace(spec, audited=audited)) as session:
             for at, level in enumerate(levels):
                 in_flight.append(session.submit(np.full((1 + at % 3, 8, 8, 3), level, np.uint8)))
-                most_ahead = max(most_ahead, session.num_ahead)
-                if len(in_flight) > session.num_ahead:
+                while len(in_flight) > session.num_ahead:
                     found.append(in_flight.popleft()())
             found += [wait() for wait in in_flight]
             session.finish()
 
-        assert most_ahead == NUM_SLOTS - 1
+        assert max(asked) == (1 if audited else 16)
+        assert sum(asked) == 200
         assert [len(logits_NC) for logits_NC in found] == [1 + at % 3 for at in range(200)]
         for level, logits_NC in zip(levels, found, strict=True):
             np.testing.assert_allclose(logits_NC, level / 255, atol=1e-6)
 
-    def test_a_batch_that_fails_fails_all_that_wait(self, spec: RunSpec, make_submission: Callable[..., Path]) -> None:
-        """Each of them with the model's own error, in its turn or after it."""
-        made = make_submission(CODE, more="[input]\nimg_size = 8\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n")
-        with BACKENDS["process"]().start(open_submission(str(made)), spec) as session:
-            for _ in range(20):
-                session.logits(np.zeros((1, 8, 8, 3), np.uint8))
+    def test_a_batch_that_fails_fails_its_whole_turn(self, spec: RunSpec, made: LoadedSubmission) -> None:
+        """Each batch with the model's own error, and whatever is asked later."""
+        with BACKENDS["process"]().start(made, spec) as session:
+            session.logits(np.zeros((1, 8, 8, 3), np.uint8))
+            session._rows_a_turn = 4.0  # type: ignore[attr-defined]
             waiting = [session.submit(np.full((1, 8, 8, 3), level, np.uint8)) for level in (1, 255, 2, 3)]
             for wait in waiting:
                 with pytest.raises(ModelError, match="white"):
                     wait()
+            with pytest.raises(ModelError, match="white"):
+                session.submit(np.zeros((1, 8, 8, 3), np.uint8))
+
+    def test_a_batch_that_has_no_room_is_refused(
+        self, spec: RunSpec, made: LoadedSubmission, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before it is written; the child is not asked about nothing."""
+        monkeypatch.setattr("bench.sandbox.memory.SLOT_BYTES", 1000)
+        with BACKENDS["process"]().start(made, spec) as session:
+            with pytest.raises(DeviceError, match="use a smaller --batch-size"):
+                session.submit(np.zeros((6, 8, 8, 3), np.uint8))
+            session.logits(np.zeros((5, 8, 8, 3), np.uint8))
+            session.finish()
