@@ -1,4 +1,4 @@
-"""The jail of one submission: what is copied, what is bound, what its child is told, and how its failure reads."""
+"""The jail of one submission: what is copied, what is bound, and what its child is told."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import bench.errors
-from bench.errors import BenchError, ChannelError, IsolationError, SubmissionError
+from bench.errors import BenchError, IsolationError
 from bench.models.source import LoadedSubmission
 from bench.sandbox.bubblewrap import INSIDE_UID, Bind, find_bubblewrap, system_binds
 from bench.sandbox.cgroups import ControlGroup, find_places
 from bench.sandbox.copying import copy_submission
+from bench.sandbox.failure import failure_of, outside_paths
 from bench.sandbox.interpreter import python_view
 from bench.sandbox.limits import Limits
 from bench.sandbox.printed import harmless
@@ -28,9 +28,6 @@ __all__ = ["Jail", "Run", "jail_of"]
 _SUBMISSION = "/submission"
 _CHILD = "backends/child.py"
 _PACKAGE = Path(__file__).resolve().parent.parent
-# What a child may say of its own failure. All are failures: it gains nothing by a wrong one.
-_CHILDS_ERRORS = ("SubmissionError", "WeightsError", "ModelError", "OutputError", "NonFiniteError", "DeviceError",
-                  "RecordError", "UsageError", "StoreError")  # fmt: skip
 # So many turns the threads of OpenMP spin before they sleep, some milliseconds: longer than they wait for the parent's
 # turn between two batches, since to sleep and to be woken costs a virtual machine more than that (a tenth of these
 # turns: 0.90 of the local throughput at 7 ms a batch, instead of 0.97); less than the 13 ms of a process that is left
@@ -135,23 +132,8 @@ class Jail:
                 raise IsolationError(f"the sandbox does not hold: {name} is {found}, expected {value}")
 
     def failure(self, told: Mapping[str, Any]) -> BenchError:
-        """The error that a child tells of itself, its texts made harmless line by line."""
-        kind = told.get("kind")
-        if kind not in _CHILDS_ERRORS:
-            return ChannelError(f"its process failed with {harmless(kind, 80)}")
-        first, *others = str(told.get("message", "")).splitlines()[:10] or [""]
-        message = "\n".join([harmless(first), *(f"  {harmless(line).strip()}" for line in others)])
-        path, key = told.get("path"), told.get("key")
-        error: BenchError = getattr(bench.errors, kind)(
-            self.shown(message),
-            path=None if path is None else self.shown(harmless(path)),
-            key=None if key is None else harmless(key, 80),
-        )
-        return error if isinstance(error, SubmissionError) or kind == "DeviceError" else _as_submissions(error)
-
-
-def _as_submissions(error: BenchError) -> SubmissionError:
-    return SubmissionError(error.message, path=error.path, key=error.key)
+        """The error that a child tells of itself."""
+        return failure_of(told, self.shown)
 
 
 def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, run: Run, folder: Path) -> Jail:
@@ -221,7 +203,7 @@ def jail_of(level: Literal["process", "sandbox"], submission: LoadedSubmission, 
                 "digest": submission.digest,
             },
         },
-        shown=_shown(inside, submission),
+        shown=outside_paths(inside, submission.folder),
     )
 
 
@@ -274,14 +256,6 @@ def _covered(hidden: tuple[Path, ...], binds: list[Bind], needed: tuple[str, ...
     # A place inside another one is gone with it, and nothing can be mounted there any more.
     outermost = [one for one in places if not any(one != other and one.is_relative_to(other) for other in places)]
     return tuple(dict.fromkeys(map(str, outermost)))
-
-
-def _shown(inside: str | None, submission: LoadedSubmission) -> Callable[[str], str]:
-    if inside is None:
-        return lambda text: text
-    # Whole components of an absolute path: neither the end of /tmp/submission nor the start of /submission.toml.
-    place = re.compile(rf"(?<![\w./-]){re.escape(inside)}(?![\w-]|\.\w)")
-    return lambda text: place.sub(lambda _: str(submission.folder), text)
 
 
 def _extra_paths() -> tuple[str, ...]:
