@@ -61,7 +61,13 @@ def main() -> None:
         print(f"probe of the machine       {1e3 * (time.perf_counter() - started):8.1f} ms  {found}")
         print(f"layers                     {', '.join(probe_layers())}")
         print(f"start of a bare sandbox    {_median_ms(_bare_start, 9):8.1f} ms")
-        spec = RunSpec(device=options.device, precision="fp32", num_classes=1000, cache_folder=Path(folder))
+        spec = RunSpec(
+            device=options.device,
+            precision="fp32",
+            num_classes=1000,
+            cache_folder=Path(folder),
+            audited=options.audited,
+        )
         place = _written(Path(folder), 0)
         starts = {level: [_start_s(level, place, spec) for _ in range(3)] for level in ("local", "process", "sandbox")}
         for level, seconds in starts.items():
@@ -198,6 +204,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--img-size", type=int, default=128)
     parser.add_argument("--depths", type=int, nargs="+", default=[4, 6, 8, 14])
+    parser.add_argument("--audited", action="store_true", help="one batch a question, as under an audit")
     parser.add_argument("--starts", type=int, default=4, help="so often both sides are started anew")
     parser.add_argument("--pairs", type=int, default=6, help="rounds a start")
     parser.add_argument("--block-s", type=float, default=0.5)

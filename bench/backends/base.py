@@ -46,7 +46,7 @@ class RunSpec:
     with_weights: bool = True
     """False leaves the weights as the factory or the zoo initialises them, for a dry run."""
     audited: bool = False
-    """Each question to a process of the model's own is one batch, so that an audit's cannot be told from others."""
+    """A process of the model's own is asked for one batch at a time, so that an audit's looks like any other."""
     compiled: bool = False
     """Run the model through torch.compile."""
     limits: Limits | None = None

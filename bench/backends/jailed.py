@@ -104,8 +104,10 @@ class _JailedSession(ModelSession):
 
     A model on a CPU may want every core: whatever this process did meanwhile would hold up one of its threads, and all
     others would wait for that one. Then the two take turns, unless a batch takes so long that this hardly matters: a
-    few batches gather in shared memory, and are answered together. Elsewhere each batch is given to the child at once;
-    so it is under an audit, where the number of batches in a question would tell the child what is scored.
+    few batches gather in shared memory, and are answered together. Elsewhere each batch is given to the child at once.
+
+    Under an audit each batch is asked for alone, as the audit's own are: how many batches a question has, and whether
+    the next one waits already, would tell the child what is scored.
     """
 
     def __init__(self, keeper: Keeper, slots: Slots, jail: Jail, submission: LoadedSubmission, spec: RunSpec) -> None:
@@ -113,6 +115,7 @@ class _JailedSession(ModelSession):
         self._num_classes = spec.num_classes
         self._in_slots: deque[_Turn] = deque()
         self._num_turns = self._num_batches = 0
+        self._is_audited = spec.audited
         self._turn_size = 1
         self._rows_a_turn = 0.0
         hello = keeper.wait(keeper.hello)
@@ -148,6 +151,8 @@ class _JailedSession(ModelSession):
 
     @property
     def num_ahead(self) -> int:
+        if self._is_audited:
+            return 0
         return self._turn_size - 1 if self._turn_size > 1 else NUM_SLOTS - 1
 
     def _filling(self) -> _Turn:

@@ -96,6 +96,7 @@ class TestTurns:
             found += [wait() for wait in in_flight]
             session.finish()
 
+        assert session.num_ahead == 0 or not audited
         assert max(asked) == (1 if audited else 16)
         assert sum(asked) == 200
         assert [len(logits_NC) for logits_NC in found] == [1 + at % 3 for at in range(200)]
