@@ -204,7 +204,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--img-size", type=int, default=128)
     parser.add_argument("--depths", type=int, nargs="+", default=[4, 6, 8, 14])
-    parser.add_argument("--audited", action="store_true", help="one batch a question, as under an audit")
+    parser.add_argument("--audited", action="store_true", help="ask for each batch alone, as under an audit")
     parser.add_argument("--starts", type=int, default=4, help="so often both sides are started anew")
     parser.add_argument("--pairs", type=int, default=6, help="rounds a start")
     parser.add_argument("--block-s", type=float, default=0.5)

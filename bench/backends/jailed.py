@@ -115,7 +115,7 @@ class _JailedSession(ModelSession):
         self._num_classes = spec.num_classes
         self._in_slots: deque[_Turn] = deque()
         self._num_turns = self._num_batches = 0
-        self._is_audited = spec.audited
+        self._most_ahead = 0 if spec.audited else NUM_SLOTS - 1
         self._turn_size = 1
         self._rows_a_turn = 0.0
         hello = keeper.wait(keeper.hello)
@@ -151,9 +151,7 @@ class _JailedSession(ModelSession):
 
     @property
     def num_ahead(self) -> int:
-        if self._is_audited:
-            return 0
-        return self._turn_size - 1 if self._turn_size > 1 else NUM_SLOTS - 1
+        return self._turn_size - 1 if self._turn_size > 1 else self._most_ahead
 
     def _filling(self) -> _Turn:
         """The turn that the child has not been given yet, or a new one with a slot of its own."""
@@ -190,19 +188,21 @@ class _JailedSession(ModelSession):
             if turn.question is None:
                 self._give()
             assert turn.question is not None  # noqa: S101 - given just now
-            try:
-                payload = self._keeper.wait(turn.question)
-            except BenchError:
-                self._slots.close()  # it may be full of what the child took; others of this evaluation need memory
-                raise
-            turn.logits_NC = np.frombuffer(payload, dtype=np.float32).reshape(-1, self._num_classes)
+            turn.logits_NC = np.frombuffer(self._wait(turn.question), dtype=np.float32).reshape(-1, self._num_classes)
             self._rows_a_turn = _TURN_S * turn.num_rows / max(turn.question.seconds, 1e-6)
         return turn.logits_NC
 
     def _told(self, request: Request) -> bytearray:
         """The answer to a question of another kind."""
         self._give()
-        return self._keeper.wait(self._keeper.ask(request))
+        return self._wait(self._keeper.ask(request))
+
+    def _wait(self, question: Question) -> bytearray:
+        try:
+            return self._keeper.wait(question)
+        except BenchError:
+            self._slots.close()  # it may be full of what the child took; others of this evaluation need memory
+            raise
 
     def settings(self) -> dict[str, Scalar]:
         told = self._told(Request(kind=Kind.SETTINGS, answer=Kind.SET, phase="settings"))
@@ -219,8 +219,10 @@ class _JailedSession(ModelSession):
 
     def finish(self) -> None:
         self._give()
-        self._keeper.finish()
-        self._slots.close()
+        try:
+            self._keeper.finish()
+        finally:
+            self._slots.close()
         self.notes += tuple(
             f"It printed {printed.num_bytes:,} bytes to its {name}; the first {printed.num_dropped:,} were dropped."
             for name, printed in zip(("standard output", "standard error"), self._keeper.printed, strict=True)

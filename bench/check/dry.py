@@ -11,7 +11,7 @@ Shape letters: N images, H and W pixels, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -120,16 +120,17 @@ def _session(submission: LoadedSubmission, context: Context, notes: list[str]) -
     )
     if not spec.with_weights:
         notes.append("the weights were not loaded, the model was tried with random ones")
-    if _only_names(submission):
-        return _zoo_session(submission, spec)
-    chosen = choose_isolation(context.isolation)
-    if chosen.note is not None:
-        context.on_note(chosen.note)
-    what = "Running the code of" if submission.source.runs_code else "Building the model of"
-    context.on_note(f"{what} {submission.label} {_WHERE[chosen.level]}.")
-    if chosen.level == "none" and not submission.source.runs_code:
-        return _zoo_session(submission, spec)
-    return BACKENDS[BACKEND_OF[chosen.level]]().start(submission, spec)
+    if not _only_names(submission):
+        chosen = choose_isolation(context.isolation)
+        if chosen.note is not None:
+            context.on_note(chosen.note)
+        what = "Running the code of" if submission.source.runs_code else "Building the model of"
+        context.on_note(f"{what} {submission.label} {_WHERE[chosen.level]}.")
+        if chosen.level != "none":
+            return BACKENDS[BACKEND_OF[chosen.level]]().start(submission, spec)
+    from bench.backends.local import LocalBackend
+
+    return LocalBackend().start(submission, spec)
 
 
 def _only_names(submission: LoadedSubmission) -> bool:
@@ -148,17 +149,3 @@ def _has_weights(submission: LoadedSubmission) -> bool:
     if submission.folder is None or "://" in model.weights:
         return False
     return model.source != "torchvision" or is_file_name(model.weights)
-
-
-@contextmanager
-def _zoo_session(submission: LoadedSubmission, spec: RunSpec) -> Iterator[ModelSession]:
-    """A model of a zoo, in this process: its code is that of an installed package, and it is built as that has it."""
-    import torch
-
-    from bench.backends.arithmetic import arithmetic
-    from bench.backends.local import session_over
-    from bench.models.build import build_model
-
-    built = build_model(submission, cache_folder=spec.cache_folder, with_weights=spec.with_weights)
-    with arithmetic(spec.precision), torch.inference_mode():
-        yield session_over(built, spec, background=submission.manifest.outputs.background)

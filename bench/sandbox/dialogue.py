@@ -25,11 +25,11 @@ class Request:
     """Something to ask a child."""
 
     kind: Kind
-    """What is asked."""
+    """What is asked; the answer's own where the child speaks by itself."""
     answer: Kind
     """What the answer must be."""
-    phase: str
-    """What the child then does, for messages."""
+    phase: str | None = None
+    """What the child then does, for messages; None while it starts, when it says so."""
     num_batches: int = 0
     """How many batches are asked for."""
     number: int = 0
@@ -42,21 +42,12 @@ class Request:
     """The bytes of the answer; None for a text."""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class Question:
-    """Something that the child was asked, or must say by itself."""
+    """Something that the child was asked, or must say by itself, and what came of it."""
 
-    answer: Kind
-    """What the answer must be."""
+    request: Request
     sequence: int
-    count: int | None = None
-    """The count that the answer must have; None for any."""
-    length: int | None = None
-    """Its bytes; None for a text."""
-    phase: str
-    """What the child does, for messages."""
-    num_batches: int = 0
-    """How many batches it is about."""
     payload: bytearray | None = None
     """The answer."""
     seconds: float = 0.0
@@ -72,8 +63,8 @@ class Dialogue:
     """
 
     def __init__(self, limits: Limits, failure: Callable[[dict[str, Any]], BenchError]) -> None:
-        self.hello = Question(answer=Kind.HELLO, sequence=0, phase="start")
-        self.ready = Question(answer=Kind.READY, sequence=1, phase="start")
+        self.hello = Question(Request(kind=Kind.HELLO, answer=Kind.HELLO), sequence=0)
+        self.ready = Question(Request(kind=Kind.READY, answer=Kind.READY), sequence=1)
         self.is_finished = False
         """The child has said its last word; it may only end."""
         self._limits, self._failure = limits, failure
@@ -88,14 +79,7 @@ class Dialogue:
     def ask(self, request: Request) -> Question:
         """One question more."""
         self._sequence += 1
-        question = Question(
-            answer=request.answer,
-            sequence=self._sequence,
-            count=request.count,
-            length=request.length,
-            phase=request.phase,
-            num_batches=request.num_batches,
-        )
+        question = Question(request, self._sequence)
         if not self._open:
             self._began = time.monotonic()
         self._open.append(question)
@@ -117,15 +101,16 @@ class Dialogue:
             if header.length == 0 and self._phase < header.number < len(PHASES):
                 return
             raise ValueError(f"phase {header.number} after {self._phase}")
-        wanted = (question.answer, question.sequence)
+        request = question.request
+        wanted = (request.answer, question.sequence)
         if header[:2] != wanted:
             raise ValueError(
-                f"{name} number {header.sequence}, expected {question.answer.name} number {question.sequence}"
+                f"{name} number {header.sequence}, expected {request.answer.name} number {question.sequence}"
             )
-        if question.count not in (None, header.number):
-            raise ValueError(f"{name} of {header.number:,} rows, expected {question.count:,}")
-        if header.length > MAX_TEXT_BYTES if question.length is None else header.length != question.length:
-            expected = f"at most {MAX_TEXT_BYTES:,}" if question.length is None else f"{question.length:,}"
+        if request.count not in (None, header.number):
+            raise ValueError(f"{name} of {header.number:,} rows, expected {request.count:,}")
+        if header.length > MAX_TEXT_BYTES if request.length is None else header.length != request.length:
+            expected = f"at most {MAX_TEXT_BYTES:,}" if request.length is None else f"{request.length:,}"
             raise ValueError(f"{name} of {header.length:,} bytes, expected {expected}")
 
     def take(self, heard: Frame) -> None:
@@ -139,14 +124,13 @@ class Dialogue:
             raise self._failure(parsed(heard.payload))
         if kind == Kind.PHASE:
             self._phase = heard.header.number
-            self.ready.phase = PHASES[self._phase]
             self._began = now
             return
         question = self._open.popleft()
         question.seconds = now - self._began
         self._busy_s += question.seconds
         if kind == Kind.LOGITS:
-            self._num_batches += question.num_batches
+            self._num_batches += question.request.num_batches
             bisect.insort(self._batch_seconds, question.seconds)
         self.is_finished = kind == Kind.FINISHED
         if not self.is_finished:
@@ -172,16 +156,20 @@ class Dialogue:
 
     def doing(self) -> str:
         """What the child was at, for messages."""
-        phase = "end" if self.is_finished else self._open[0].phase if self._open else "after an answer"
+        phase: str | None = "after an answer"
+        if self._open:
+            phase = self._open[0].request.phase or PHASES[self._phase]
+        elif self.is_finished:
+            phase = "end"
         return f"phase: {phase}, batches answered: {self._num_batches:,}"
 
     def _deadline_s(self) -> float:
         limits = self._limits
-        if self.is_finished or self._open[0].answer == Kind.FINISHED:
+        if self.is_finished or self._open[0].request.answer == Kind.FINISHED:
             return limits.shutdown_s
         question = self._open[0]
         if question in (self.hello, self.ready):
-            most = {"start": limits.start_s, "import": limits.import_s, "load": limits.load_s}[question.phase]
+            most = {"start": limits.start_s, "import": limits.import_s, "load": limits.load_s}[PHASES[self._phase]]
         elif not self._batch_seconds:
             most = limits.first_batch_s
         else:

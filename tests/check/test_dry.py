@@ -132,8 +132,6 @@ ZOO = MANIFEST.partition("[model]")[0] + '[model]\nsource = "timm"\nname = "test
 
 def _built_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Fails where a model is built in this process; returns what other processes are started for."""
-    import bench.backends.local  # noqa: F401 - imported later, it would keep the false function for other tests
-
     started: list[str] = []
 
     class Elsewhere:
@@ -147,7 +145,7 @@ def _built_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise ModelError("built in this process")
 
     monkeypatch.setattr("bench.check.dry.BACKENDS", {"process": Elsewhere, "sandbox": Elsewhere, "local": Elsewhere})
-    monkeypatch.setattr("bench.models.build.build_model", build)
+    monkeypatch.setattr("bench.backends.local.build_model", build)
     return started
 
 
